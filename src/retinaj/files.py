@@ -1,0 +1,101 @@
+"""Writing that loses nothing: to a temporary name beside the target, then renamed; and never over the user's files unasked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from retinaj.errors import RetinaJError
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """A temporary path beside `target` to write one file to; it takes the target's place when the block ends well.
+
+    If the block raises, the temporary file is removed and the target is as it was.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`, renamed to it when the block ends well and removed when it raises.
+
+    Raises:
+        RetinaJError: if `target` already exists, before anything is written.
+    """
+    target = Path(target)
+    require_absent(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield temporary
+        require_absent(target)
+        temporary.chmod(0o777 & ~_umask())
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_absent(target: Path) -> None:
+    """Refuse to go on when `target` exists, unless it is an empty folder.
+
+    Raises:
+        RetinaJError: naming the path and what to do.
+    """
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if target.exists():
+        raise RetinaJError(f"{target} already exists, and RetinaJ does not overwrite it: choose another name or move it.")
+
+
+def require_file(path: Path, what: str) -> Path:
+    """`path` itself if it is a file.
+
+    Raises:
+        RetinaJError: if it is not, naming the path and `what` was expected there.
+    """
+    if not path.is_file():
+        state = "is a folder" if path.is_dir() else "does not exist"
+        raise RetinaJError(f"{path} {state}; expected {what}.")
+    return path
+
+
+def require_folder(path: Path, what: str) -> Path:
+    """`path` itself if it is a folder.
+
+    Raises:
+        RetinaJError: if it is not, naming the path and `what` was expected there.
+    """
+    if not path.is_dir():
+        state = "is a file" if path.is_file() else "does not exist"
+        raise RetinaJError(f"{path} {state}; expected {what}.")
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,92 @@
+"""What a RetinaNet is made of, as plain data: enough to rebuild it, small enough to read. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+BackboneName = Literal["light", "resnet50", "mobilenet_v1", "mobilenet_v2"]
+BACKBONES: tuple[BackboneName, ...] = ("light", "resnet50", "mobilenet_v1", "mobilenet_v2")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class AnchorConfig(_Strict):
+    """The anchors of each cell of each pyramid level; sizes are in pixels of the downsampled image.
+
+    A level l has stride 2**l; its anchors have the areas (base * stride * s)**2 for each octave scale s, in each aspect
+    ratio height/width. Lin et al. 2017, "Focal Loss for Dense Object Detection", section 4, has base 4 and 3 x 3 anchors.
+    """
+
+    min_level: Annotated[int, Field(ge=2, le=7)] = 3
+    max_level: Annotated[int, Field(ge=2, le=7)] = 5
+    base: Annotated[float, Field(gt=0, le=64)] = 4.0
+    scales: Annotated[tuple[float, ...], Field(min_length=1, max_length=9)] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
+    aspect_ratios: Annotated[tuple[float, ...], Field(min_length=1, max_length=9)] = (1.0,)
+
+    @model_validator(mode="after")
+    def _check(self) -> AnchorConfig:
+        if self.min_level > self.max_level:
+            raise ValueError(f"min_level {self.min_level} is above max_level {self.max_level}")
+        if min(*self.scales, *self.aspect_ratios, 1.0) <= 0:
+            raise ValueError("scales and aspect_ratios must be positive")
+        return self
+
+    @property
+    def levels(self) -> range:
+        """The pyramid levels, finest first."""
+        return range(self.min_level, self.max_level + 1)
+
+    @property
+    def per_cell(self) -> int:
+        """How many anchors each cell has."""
+        return len(self.scales) * len(self.aspect_ratios)
+
+
+class NetworkConfig(_Strict):
+    """A RetinaNet: backbone, feature pyramid, heads, anchors, and how the image enters it.
+
+    Attributes:
+        channels: channels of the input image: 1 for grey, 3 for RGB.
+        num_classes: how many classes the class head scores.
+        downsampling: whole factor by which the image is averaged down before the backbone; boxes are scaled back.
+        pyramid_width: channels of every pyramid level and head convolution.
+        head_depth: 3 x 3 convolutions in each head before its prediction.
+        prior: the score that every anchor starts from (the class head's bias), Lin et al. 2017, section 4.1.
+        anchors: see AnchorConfig.
+        fill: the normalised value of each channel outside the image: the training images' mean.
+        max_detections: K, the most boxes per image.
+        max_candidates: how many of the best-scored boxes enter NMS.
+        score_floor: boxes below it are never reported, whatever the threshold.
+        overlap: IoU above which NMS drops the lower-scored box of the same class, unless another is asked for.
+    """
+
+    backbone: BackboneName = "light"
+    channels: Annotated[int, Field(ge=1, le=64)] = 3
+    num_classes: Annotated[int, Field(ge=1, le=10_000)]
+    downsampling: Literal[1, 2, 4, 8] = 1
+    pyramid_width: Annotated[int, Field(ge=8, le=512, multiple_of=8)] = 64
+    head_depth: Annotated[int, Field(ge=0, le=8)] = 2
+    prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    anchors: AnchorConfig = AnchorConfig()
+    fill: tuple[float, ...] = (0.0, 0.0, 0.0)
+    max_detections: Annotated[int, Field(ge=1, le=10_000)] = 300
+    max_candidates: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    score_floor: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    overlap: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+    @model_validator(mode="after")
+    def _check(self) -> NetworkConfig:
+        if len(self.fill) != self.channels:
+            raise ValueError(f"fill has {len(self.fill)} values for {self.channels} channels")
+        if self.max_candidates < self.max_detections:
+            raise ValueError("max_candidates must be at least max_detections")
+        return self
+
+    @property
+    def stride(self) -> int:
+        """The multiple, in image pixels, that every image is padded to."""
+        return self.downsampling * 2 ** max(self.anchors.max_level, 5)

@@ -1,0 +1,67 @@
+"""How pixel values become network input. It is chosen once per data set and saved with the model, never guessed again.
+
+Each step is one that the bioimage.io format can describe (`scale_range`, `clip`, `scale_linear`), so that a package repeats
+it exactly in any consumer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FixedScale(_Strict):
+    """`pixel * gain + offset`: for 8-bit images, whose range is known. The defaults give about -2..2."""
+
+    kind: Literal["fixed"] = "fixed"
+    gain: float = 1 / 64
+    offset: float = -2.0
+
+    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Normalise `pixels` [y, x, channel] of any type to float32 of the same shape.
+
+        >>> FixedScale()(np.array([[[0], [128]]], np.uint8)).ravel().tolist()
+        [-2.0, 0.0]
+        """
+        return pixels.astype(np.float32) * np.float32(self.gain) + np.float32(self.offset)
+
+
+class PercentileScale(_Strict):
+    """Each channel of each image between two of its own percentiles, clipped to 0..1, then `* gain + offset`.
+
+    For 16-bit, 32-bit and float images, whose range differs from one acquisition to the next.
+    """
+
+    kind: Literal["percentile"] = "percentile"
+    low: Annotated[float, Field(ge=0, lt=100)] = 1.0
+    high: Annotated[float, Field(gt=0, le=100)] = 99.8
+    gain: float = 4.0
+    offset: float = -2.0
+    eps: Annotated[float, Field(gt=0)] = 1e-6
+
+    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Normalise `pixels` [y, x, channel] of any type to float32 of the same shape; NaN pixels become the low end."""
+        values = pixels.astype(np.float32)
+        bottom, top = np.nanpercentile(values, [self.low, self.high], axis=(0, 1), keepdims=True).astype(np.float32)
+        scaled = (values - bottom) / (top - bottom + np.float32(self.eps))
+        clipped = np.clip(np.nan_to_num(scaled, nan=0.0), 0, 1)
+        return (clipped * np.float32(self.gain) + np.float32(self.offset)).astype(np.float32)
+
+
+Normalization = Annotated[FixedScale | PercentileScale, Field(discriminator="kind")]
+
+
+def choose_normalization(dtypes: set[np.dtype[np.generic]]) -> FixedScale | PercentileScale:
+    """The normalisation for a data set whose images have these pixel types: fixed when all are 8-bit, else percentiles.
+
+    >>> choose_normalization({np.dtype(np.uint8)}).kind, choose_normalization({np.dtype(np.uint16)}).kind
+    ('fixed', 'percentile')
+    """
+    return FixedScale() if dtypes <= {np.dtype(np.uint8)} else PercentileScale()

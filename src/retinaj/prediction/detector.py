@@ -1,0 +1,138 @@
+"""A trained model, ready to detect: normalisation, channels, runtime and threshold in one object. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from retinaj.boxes import Boxes
+from retinaj.errors import RetinaJError
+from retinaj.normalization import FixedScale, PercentileScale
+
+# The default of --threshold everywhere: command line, Python, macro.
+DEFAULT_THRESHOLD = 0.4
+
+
+class Runtime(Protocol):
+    """Runs the detection graph on one framework."""
+
+    def __call__(self, batch: NDArray[np.float32], overlap: float) -> NDArray[np.float32]:
+        """Detect on normalised images.
+
+        Args:
+            batch: float32 [batch, y, x, channel], normalised, any y and x.
+            overlap: IoU above which NMS drops the lower-scored of two boxes of one class.
+
+        Returns:
+            float32 [batch, K, 6]: x_min, y_min, x_max, y_max in pixels, score, label from 1; score 0 marks padding rows.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Finds boxes on images. Made by `retinaj.prediction.open_model` or `retinaj_zoo.open_model`.
+
+    Attributes:
+        name: of the model, for people.
+        class_names: the classes it knows.
+        channels: image channels it was trained with.
+        normalization: pixel values to network input.
+        runtime: the graph on Keras or ONNX Runtime.
+        score_floor: no threshold below this has an effect.
+        overlap: the default of NMS.
+        max_detections: the most boxes per plane.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    channels: int
+    normalization: FixedScale | PercentileScale
+    runtime: Runtime
+    score_floor: float
+    overlap: float
+    max_detections: int
+
+    def detect(
+        self,
+        image: xr.DataArray,
+        *,
+        threshold: float = DEFAULT_THRESHOLD,
+        overlap: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Boxes:
+        """Detect objects on every plane of an image.
+
+        Args:
+            image: dims a subset of t, c, z, y, x in that order, any pixel type.
+            threshold: the lowest score that is kept, above 0 up to 1.
+            overlap: NMS drops the lower-scored of two boxes of a class whose IoU is above it; default: the model's.
+            progress: called as progress(planes done, planes in all) after each plane; an exception from it cancels.
+
+        Returns:
+            Boxes with scores, highest first in each plane, clipped to the image; with planes when the image has a t or z
+            axis. The plane's c is always 0: one detection sees all channels together.
+
+        Raises:
+            RetinaJError: for an image without pixels or with channels the model cannot use, or a threshold or overlap
+                outside 0..1.
+        """
+        overlap = self.overlap if overlap is None else overlap
+        check_fraction("threshold", threshold)
+        check_fraction("overlap", overlap)
+        planes = [(t, z) for t in range(image.sizes.get("t", 1)) for z in range(image.sizes.get("z", 1))]
+        if not planes or not image.size:
+            raise RetinaJError(f"The image has no pixels: its size is {dict(image.sizes)}.")
+        parts: list[Boxes] = []
+        for done, (t, z) in enumerate(planes, 1):
+            plane = image.isel({axis: at for axis, at in (("t", t), ("z", z)) if axis in image.dims})
+            found = self._detect_plane(plane, threshold, overlap)
+            parts.append(found.on_plane(t, 0, z) if {"t", "z"} & set(image.dims) else found)
+            if progress is not None:
+                progress(done, len(planes))
+        return Boxes.concatenate(parts)
+
+    def _detect_plane(self, plane: xr.DataArray, threshold: float, overlap: float) -> Boxes:
+        pixels = to_channels(plane, self.channels)
+        detections = self.runtime(self.normalization(pixels)[None], overlap)[0]
+        detections = detections[(detections[:, 4] > 0) & (detections[:, 4] >= threshold)]
+        boxes = Boxes(detections[:, :4], detections[:, 5].astype(np.int32) - 1, self.class_names, detections[:, 4])
+        boxes = boxes.clipped(width=pixels.shape[1], height=pixels.shape[0])
+        return boxes.select(boxes.area > 0).by_score()
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Refuse an option outside 0 < value <= 1.
+
+    Raises:
+        RetinaJError: quoting the option and its value.
+    """
+    if not 0 < value <= 1:
+        raise RetinaJError(f"{name} is {value}; expected a number above 0 and at most 1, such as 0.4.")
+
+
+def to_channels(plane: xr.DataArray, channels: int) -> NDArray[np.generic]:
+    """The pixels of one plane as [y, x, channel] with the number of channels a model was trained with.
+
+    Grey is repeated for an RGB model; an RGB image becomes grey for a grey model when its three channels are equal.
+
+    Raises:
+        RetinaJError: for any other difference, naming both numbers.
+    """
+    pixels = plane.transpose("y", "x", "c").to_numpy() if "c" in plane.dims else plane.to_numpy()[..., None]
+    have = pixels.shape[-1]
+    if have == channels:
+        return pixels
+    if have == 1 and channels == 3:
+        return np.repeat(pixels, 3, axis=-1)
+    if have == 3 and channels == 1 and (pixels == pixels[..., :1]).all():
+        return pixels[..., :1]
+    raise RetinaJError(
+        f"The image has {have} channels, but the model was trained on images with {channels}. "
+        f"Give it an image with {channels} channel{'s' * (channels > 1)}."
+    )
