@@ -1,0 +1,43 @@
+"""Non-maximum suppression as matrix arithmetic, so that it exports to every format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+# Greedy NMS is exact for chains of boxes, each overlapping the next, up to this many boxes deep.
+ROUNDS = 24
+
+
+def greedy_nms(boxes: Any, labels: Any, overlap: Any) -> Any:
+    """Which boxes greedy per-class NMS keeps.
+
+    A box is dropped if a kept box of its class, ranked before it, overlaps it by more than `overlap`. Greedy NMS is the one
+    fixed point of that rule; starting from "all kept", each round settles one more link of every chain of overlapping
+    boxes. Chains deeper than `ROUNDS` are settled from their best box down to that depth, and alternate below it.
+
+    Args:
+        boxes: [batch, N, 4] xyxy, best first.
+        labels: [batch, N].
+        overlap: IoU, a float or a scalar tensor.
+
+    Returns:
+        float32 [batch, N], 1 for kept and 0 for dropped.
+    """
+    earlier, later = boxes[:, :, None, :], boxes[:, None, :, :]
+    sides = ops.minimum(earlier[..., 2:], later[..., 2:]) - ops.maximum(earlier[..., :2], later[..., :2])
+    sides = ops.maximum(sides, 0.0)
+    intersection = sides[..., 0] * sides[..., 1]
+    area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+    union = area[:, :, None] + area[:, None, :] - intersection
+    rank = ops.cumsum(ops.ones_like(area), axis=1)
+    drops = (
+        ops.cast(ops.greater(intersection, overlap * union), "float32")
+        * ops.cast(ops.equal(labels[:, :, None], labels[:, None, :]), "float32")  # == of symbolic tensors is identity
+        * ops.cast(ops.less(rank[:, :, None], rank[:, None, :]), "float32")
+    )
+    keep = ops.ones_like(area)[:, None, :]
+    for _ in range(ROUNDS):
+        keep = ops.cast(ops.matmul(keep, drops) < 0.5, "float32")
+    return keep[:, 0, :]

@@ -1,0 +1,60 @@
+"""RetinaNet: backbone, feature pyramid and heads put together (Lin et al. 2017, "Focal Loss for Dense Object Detection")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from retinaj.network.backbones import backbone_features
+from retinaj.network.config import NetworkConfig
+from retinaj.network.feature_pyramid import feature_pyramid
+from retinaj.network.heads import build_head
+
+
+def build_network(config: NetworkConfig, *, imagenet_weights: bool = False) -> keras.Model:
+    """The network without anchors, decoding or NMS: what is trained and saved.
+
+    Args:
+        config: what to build.
+        imagenet_weights: start the backbone from ImageNet weights instead of random ones.
+
+    Returns:
+        A functional keras.Model of stock layers. Input: float32 [batch, y, x, channel], normalised and downsampled, y and
+        x multiples of `config.stride / config.downsampling`. Output: {"class_logits": [one per level], "box_deltas":
+        [one per level]}, float32 [batch, h, w, anchors * num_classes] and [batch, h, w, anchors * 4].
+
+    Raises:
+        RetinaJError: if ImageNet weights are asked for and cannot be had.
+    """
+    image: Any = keras.Input((None, None, config.channels), name="image")
+    features = backbone_features(config.backbone, image, imagenet_weights=imagenet_weights)
+    pyramid = feature_pyramid(features, config.anchors.levels, config.pyramid_width)
+    anchors = config.anchors.per_cell
+    class_head = build_head(
+        "class_head", config.pyramid_width, config.head_depth, anchors * config.num_classes, config.prior
+    )
+    box_head = build_head("box_head", config.pyramid_width, config.head_depth, anchors * 4)
+    return keras.Model(
+        image,
+        {
+            "class_logits": [class_head(level) for level in pyramid.values()],
+            "box_deltas": [box_head(level) for level in pyramid.values()],
+        },
+        name="retinanet",
+    )
+
+
+def flatten_levels(maps: list[Any], values: int) -> Any:
+    """One output of the network, all levels in one list of anchors.
+
+    Args:
+        maps: [batch, h, w, anchors * values] of each level.
+        values: values of an anchor: the number of classes, or 4.
+
+    Returns:
+        [batch, A, values], in the order of `anchor_grid`.
+    """
+    flat = [layers.Reshape((-1, values))(level) for level in maps]
+    return flat[0] if len(flat) == 1 else layers.Concatenate(axis=1)(flat)
