@@ -1,0 +1,308 @@
+"""Images and their annotations, brought together and checked: what training and evaluation run on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from retinaj.annotations import Annotation, read_annotations, relabel
+from retinaj.boxes import Boxes
+from retinaj.errors import RetinaJError
+from retinaj.files import require_file, require_folder
+from retinaj.images import find_images, is_image_name, read_header
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its ground truth.
+
+    Attributes:
+        name: the image's file name without suffix (with its folder and suffix where that is needed to be unique).
+        image_path: the image file; it exists and its header was readable.
+        boxes: its objects, each with an area inside the image; perhaps none.
+    """
+
+    name: str
+    image_path: Path
+    boxes: Boxes
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Annotated images.
+
+    Attributes:
+        class_names: of all boxes, in the order of their labels.
+        samples: one per annotated image, in the order of the annotations or of the list of names.
+        notes: what was left out or corrected, one sentence each, with file and place: for people to read.
+    """
+
+    class_names: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def counts(self) -> dict[str, int]:
+        """How many boxes each class has."""
+        found = Counter(name for sample in self.samples for name in sample.boxes.names)
+        return {name: found[name] for name in self.class_names}
+
+    def subset(self, names: Iterable[str]) -> Dataset:
+        """The samples with these names (with or without the image's suffix), in that order; the notes stay.
+
+        Raises:
+            RetinaJError: if a name is unknown or comes twice.
+        """
+        index = {sample.name: sample for sample in self.samples}
+        index |= {sample.image_path.name: sample for sample in self.samples}
+        chosen: dict[str, Sample] = {}
+        for name in names:
+            sample = index.get(name)
+            if sample is None:
+                raise RetinaJError(f"There is no image {name!r} among the {len(self.samples)} of this data set.")
+            if sample.name in chosen:
+                raise RetinaJError(f"The image {name!r} is named twice.")
+            chosen[sample.name] = sample
+        return replace(self, samples=tuple(chosen.values()))
+
+    def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Divide the images by chance into (training, validation). The notes stay with the first.
+
+        The same images, fraction and seed give the same parts on every machine, whatever the order of the samples.
+
+        Args:
+            fraction: share of the images that goes to validation, above 0 and below 1; each part gets at least one
+                image.
+            seed: any whole number from 0.
+
+        Raises:
+            RetinaJError: if the fraction is out of range or there are fewer than two images.
+        """
+        if not 0 < fraction < 1:
+            raise RetinaJError(f"The share of validation images is {fraction}; expected a number between 0 and 1.")
+        if len(self.samples) < 2:
+            raise RetinaJError(
+                f"There are {len(self.samples)} annotated images; training needs two at least, one for validation."
+            )
+        by_name = sorted(self.samples, key=lambda sample: sample.name)
+        order = np.random.default_rng(seed).permutation(len(by_name))
+        count = min(max(round(fraction * len(by_name)), 1), len(by_name) - 1)
+        taken = {by_name[at].name for at in order[:count]}
+        training = tuple(sample for sample in self.samples if sample.name not in taken)
+        validation = tuple(sample for sample in self.samples if sample.name in taken)
+        return replace(self, samples=training), replace(self, samples=validation, notes=())
+
+
+def load_dataset(
+    images: Path, annotations: Path, *, names: Path | None = None, class_names: Sequence[str] | None = None
+) -> Dataset:
+    """Read annotations, find their images and check that the two fit.
+
+    An image without an annotation file is left out (nobody looked at it), while one whose annotation has no objects is
+    a valid empty image. Boxes without an area or outside their image are dropped and boxes that reach over its border
+    are cut; whatever is left out is listed in the notes.
+
+    Args:
+        images: folder of the images.
+        annotations: folder of PASCAL VOC XML files or of ImageJ ROI files, or one COCO JSON file.
+        names: a text file with one image name per line, with or without suffix (as in VOC's ImageSets): only these.
+        class_names: the classes of a trained model, in its order; default: those that have boxes, sorted by name, for
+            COCO by category id.
+
+    Raises:
+        RetinaJError: if a file or folder is missing or broken, an image is a stack, annotations belong to images of
+            other sizes, a listed image is missing, a class is not among `class_names`, or nothing is left.
+    """
+    images, annotations = Path(images), Path(annotations)
+    files = _ImageFiles(images)
+    entries = read_annotations(annotations)
+    notes: list[str] = []
+    paired: dict[Path, Annotation] = {}
+    missing: list[Annotation] = []
+    for entry in entries:
+        path = files.find(entry)
+        if path is None:
+            missing.append(entry)
+        elif path in paired:
+            raise RetinaJError(
+                f"{path.name} is annotated twice, in {paired[path].source.name} and in {entry.source.name}; keep one of them."
+            )
+        else:
+            paired[path] = entry
+
+    labels = _unique_labels(images, list(paired))
+    chosen = [(labels[path], path) for path in paired]
+    if names is not None:
+        chosen = _limit(chosen, files, _read_names(Path(names)), Path(names), notes)
+    else:
+        notes += [f"{entry.source.name}: its image {_wanted(entry)} is not in {images}" for entry in missing]
+        notes += _list_unannotated([path for path in files.paths if path not in paired], annotations)
+    if not chosen:
+        raise RetinaJError(
+            f"No image in {images} has an annotation in {annotations}. Expected an annotation named after each image "
+            "(cell1.xml for cell1.png), or COCO with the images' file names."
+        )
+
+    cleaned = {path: _clean(path, paired[path], notes) for _, path in chosen}
+    if class_names is None:
+        class_names = _classes(entries, cleaned.values())
+        if not class_names:
+            raise RetinaJError(f"{annotations} has no objects for the {len(chosen)} images in {images}: all are empty.")
+    samples = tuple(
+        Sample(label, path, relabel(cleaned[path], class_names, f"{paired[path].source} ({path.name})"))
+        for label, path in chosen
+    )
+    return Dataset(tuple(class_names), samples, tuple(notes))
+
+
+class _ImageFiles:
+    """The image files of a folder, and which of them an annotation means."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = require_folder(folder, "a folder of images")
+        self.paths = find_images(folder)
+        self.by_stem: dict[str, list[Path]] = {}
+        for path in self.paths:
+            self.by_stem.setdefault(path.stem, []).append(path)
+        self.by_name = {path.name: path for path in self.paths}
+
+    def find(self, entry: Annotation) -> Path | None:
+        """The image of an annotation. VOC and ROI files are named after it, COCO names it inside.
+
+        The name inside comes from an untrusted file: only a path that stays inside the image folder is followed.
+        """
+        wanted = PurePosixPath(entry.image_name.replace("\\", "/"))
+        if entry.source.suffix.lower() == ".json":
+            inside = not wanted.is_absolute() and ".." not in wanted.parts and ":" not in entry.image_name
+            relative = [wanted]
+            if inside and len(wanted.parts) > 1 and wanted.parts[0] == self.folder.name:
+                relative.append(PurePosixPath(*wanted.parts[1:]))  # written relative to the JSON file
+            for name in relative if inside else []:
+                path = self.folder / name
+                if is_image_name(path.name) and path.is_file():
+                    return path
+            return self.by_name.get(wanted.name)
+        stem = entry.source.stem if entry.source.suffix.lower() == ".xml" else entry.image_name
+        same_stem = self.by_stem.get(stem, [])
+        if len(same_stem) == 1:
+            return same_stem[0]
+        if same_stem:
+            exact = [path for path in same_stem if path.name == wanted.name]
+            if not exact:
+                raise RetinaJError(
+                    f"{entry.source} may belong to {' or '.join(path.name for path in same_stem)}: "
+                    "give these images different names, or name one of them in <filename>."
+                )
+            return exact[0]
+        return self.by_name.get(wanted.name)
+
+
+def _wanted(entry: Annotation) -> str:
+    return repr(entry.image_name or entry.source.stem)
+
+
+def _list_unannotated(paths: list[Path], annotations: Path) -> list[str]:
+    if annotations.suffix.lower() == ".json":  # one file per split is usual, so that most images are in another one
+        return [f"{len(paths)} images are not in {annotations.name} and are left out"] if paths else []
+    return [f"{path.name}: has no annotation in {annotations} and is left out" for path in paths]
+
+
+def _unique_labels(folder: Path, paths: list[Path]) -> dict[Path, str]:
+    """A name for each image: its stem, with folder or suffix only where stems repeat."""
+    relative = {path: path.relative_to(folder) for path in paths}
+    for shorten in (lambda path: path.stem, lambda path: path.with_suffix("").as_posix(), lambda path: path.as_posix()):
+        labels = {path: shorten(short) for path, short in relative.items()}
+        if len(set(labels.values())) == len(paths):
+            return labels
+    return labels
+
+
+def _read_names(path: Path) -> list[str]:
+    require_file(path, "a text file with one image name per line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (UnicodeDecodeError, OSError) as error:
+        raise RetinaJError(f"{path} is not a text file with one image name per line: {error}.") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _limit(
+    chosen: list[tuple[str, Path]], files: _ImageFiles, wanted: list[str], source: Path, notes: list[str]
+) -> list[tuple[str, Path]]:
+    """The images that are listed, in the order of the list."""
+    index = {path.name: (label, path) for label, path in chosen} | {label: (label, path) for label, path in chosen}
+    limited: dict[Path, str] = {}
+    absent: list[str] = []
+    for name in wanted:
+        # VOC's lists for one class have a second column, -1, 0 or 1
+        key = name if name in index else name.rsplit(maxsplit=1)[0] if name.endswith((" 1", " 0", "-1")) else name
+        if key in index:
+            label, path = index[key]
+            limited[path] = label
+        elif key in files.by_name or key in files.by_stem:
+            notes.append(f"{key}: is listed in {source.name}, but has no annotation and is left out")
+        else:
+            absent.append(key)
+    if absent:
+        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+        raise RetinaJError(
+            f"{source} lists images that are not in {files.folder}: {', '.join(map(repr, absent[:3]))}{more}. "
+            "Expected one image name per line, with or without its suffix."
+        )
+    return [(label, path) for path, label in limited.items()]
+
+
+def _clean(path: Path, entry: Annotation, notes: list[str]) -> Boxes:
+    """The boxes that are usable on the image as it is; what happens to the others goes to `notes`."""
+    header = read_header(path)
+    planes = [f"{axis} = {header.sizes[axis]}" for axis in "tz" if header.sizes.get(axis, 1) > 1]
+    if planes:
+        raise RetinaJError(
+            f"{path} is a stack ({', '.join(planes)}); training takes single planes. In ImageJ, save its slices with "
+            "File > Save As > Image Sequence, and annotate those."
+        )
+    where = f"{entry.source.name} ({path.name})" if entry.source.stem != path.stem else path.name
+    notes += [f"{where}: {note}" for note in entry.notes]
+    boxes = replace(entry.boxes, plane=None, score=None)
+    actual = (header.width, header.height)
+    limit = np.array([*actual, *actual], np.float32)
+    outside = (boxes.xyxy < -1).any(axis=1) | (boxes.xyxy > limit + 1).any(axis=1)
+    if entry.size is not None and entry.size != actual:
+        turned = " (the image carries an EXIF rotation, which annotations must not follow)" if header.turned else ""
+        message = f"{where}: the annotation is for {_text(entry.size)} pixels, the image has {_text(actual)}{turned}"
+        if outside.any():
+            raise RetinaJError(f"{message}, and {outside.sum()} boxes do not fit. Annotate it as it is now.")
+        notes.append(message)
+    clipped = boxes.clipped(*actual)
+    empty = (boxes.width <= 0) | (boxes.height <= 0)
+    click = (boxes.width <= 1) & (boxes.height <= 1)
+    gone = empty | click | (clipped.area <= 0)
+    for at in np.flatnonzero(gone | outside):
+        if empty[at]:
+            what = "has no area and is dropped"
+        elif click[at]:
+            what = "is at most one pixel, as from a click, and is dropped"
+        elif gone[at]:
+            what = "lies outside the image and is dropped"
+        else:
+            what = f"reaches out of the image of {_text(actual)} pixels and is cut at its border"
+        corners = ", ".join(f"{value:g}" for value in boxes.xyxy[at])
+        notes.append(f"{where}: box {at + 1} ({boxes.names[at]}; {corners}) {what}")
+    return clipped.select(~gone)
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _classes(entries: Sequence[Annotation], boxes: Iterable[Boxes]) -> tuple[str, ...]:
+    used = {name for each in boxes for name in each.names}
+    if entries[0].source.suffix.lower() == ".json":
+        return tuple(name for name in entries[0].boxes.class_names if name in used)
+    return tuple(sorted(used))
