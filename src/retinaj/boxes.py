@@ -52,7 +52,7 @@ class Boxes:
         if not np.isfinite(self.xyxy).all():
             bad = int(np.flatnonzero(~np.isfinite(self.xyxy).all(axis=1))[0])
             raise RetinaJError(f"Box {bad} has a coordinate that is not a number: {self.xyxy[bad].tolist()}.")
-        if count and not (0 <= self.label.min() and self.label.max() < len(self.class_names)):
+        if count and not (self.label.min() >= 0 and self.label.max() < len(self.class_names)):
             raise RetinaJError(
                 f"Labels run from {self.label.min()} to {self.label.max()}, "
                 f"but there are {len(self.class_names)} classes: {list(self.class_names)}."

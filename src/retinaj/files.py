@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from retinaj.errors import RetinaJError
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path) -> Generator[Path]:
     """A temporary path beside `target` to write one file to; it takes the target's place when the block ends well.
 
     If the block raises, the temporary file is removed and the target is as it was.
@@ -40,7 +40,7 @@ def write_text(target: Path, text: str) -> None:
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path) -> Generator[Path]:
     """A temporary folder beside `target`, renamed to it when the block ends well and removed when it raises.
 
     Raises:
@@ -53,6 +53,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         require_absent(target)
+        if target.is_dir():
+            target.rmdir()  # it is empty; Windows does not rename over a folder
         temporary.chmod(0o777 & ~_umask())
         temporary.rename(target)
     finally:

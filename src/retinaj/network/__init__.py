@@ -1,0 +1,1 @@
+"""RetinaNet, a file per part. `config` and `anchors` import no TensorFlow."""

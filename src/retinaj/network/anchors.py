@@ -22,11 +22,7 @@ def anchor_sizes(config: AnchorConfig, level: int) -> NDArray[np.float32]:
     """
     side = config.base * 2**level
     return np.array(
-        [
-            (side * scale / ratio**0.5, side * scale * ratio**0.5)
-            for scale in config.scales
-            for ratio in config.aspect_ratios
-        ],
+        [(side * scale / ratio**0.5, side * scale * ratio**0.5) for scale in config.scales for ratio in config.aspect_ratios],
         np.float32,
     )
 
@@ -143,13 +139,16 @@ def fit_anchors(
         An AnchorFit; for no boxes at all, the defaults with a coverage of 0.
     """
     factor = choose_downsampling(xyxy, label) if downsampling is None else downsampling
-    boxes = xyxy / factor
+    boxes = xyxy / np.float32(factor)
     best: tuple[float, float, AnchorFit] | None = None
     for aspect_ratios in _ASPECTS:
         for low, high in _LEVELS if levels is None else (levels,):
             fits = [
                 _measure(
-                    AnchorConfig(min_level=low, max_level=high, base=base, aspect_ratios=aspect_ratios), factor, boxes, label
+                    AnchorConfig(min_level=low, max_level=high, base=base, aspect_ratios=aspect_ratios),
+                    factor,
+                    boxes,
+                    label,
                 )
                 for base in _BASES
             ]

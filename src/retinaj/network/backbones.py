@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-from keras import layers, ops
-
 from retinaj.errors import RetinaJError
 from retinaj.network.config import BackboneName
+from retinaj.network.untyped import keras, layers, ops
 
 # The layers whose output is the last at strides 4, 8, 16 and 32 in keras.applications.
 _TAPS: dict[str, tuple[str, str, str, str]] = {
@@ -76,7 +74,10 @@ def _application(name: BackboneName, image: Any, imagenet_weights: bool) -> dict
     }[name]
     try:
         application = build(
-            include_top=False, weights="imagenet" if imagenet_weights else None, input_shape=(None, None, 3), name=name
+            include_top=False,
+            weights="imagenet" if imagenet_weights else None,
+            input_shape=(None, None, 3),
+            name=name,
         )
     except Exception as error:
         if not imagenet_weights:
@@ -103,3 +104,11 @@ def _as_imagenet(name: BackboneName, image: Any) -> Any:
         bgr = ops.flip(image, axis=-1)
         return layers.Rescaling(64.0, [128.0 - mean for mean in _IMAGENET_MEAN_BGR], name="to_caffe")(bgr)
     return layers.Rescaling(64 / 127.5, 128 / 127.5 - 1, name="to_unit")(image)  # "tf": -1..1
+
+
+def freeze_batch_norm(network: Any) -> None:
+    """Keep the BatchNorm statistics and scales of a pretrained backbone: small batches would only spoil them."""
+    backbones = [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    for layer in (part for backbone in backbones for part in backbone.layers):
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from keras import ops
+from retinaj.network.untyped import ops
 
 # exp of a wild prediction must stay finite; 62.5 times the anchor is already larger than any anchor is matched to.
 _MAX_LOG_SIZE = math.log(1000 / 16)

@@ -24,7 +24,11 @@ class AnchorConfig(_Strict):
     min_level: Annotated[int, Field(ge=2, le=7)] = 3
     max_level: Annotated[int, Field(ge=2, le=7)] = 5
     base: Annotated[float, Field(gt=0, le=64)] = 4.0
-    scales: Annotated[tuple[float, ...], Field(min_length=1, max_length=9)] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
+    scales: Annotated[tuple[float, ...], Field(min_length=1, max_length=9)] = (
+        1.0,
+        2 ** (1 / 3),
+        2 ** (2 / 3),
+    )
     aspect_ratios: Annotated[tuple[float, ...], Field(min_length=1, max_length=9)] = (1.0,)
 
     @model_validator(mode="after")

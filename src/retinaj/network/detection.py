@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from keras import layers, ops
 
 from retinaj.network.anchors import anchor_sizes
 from retinaj.network.box_coding import decode_boxes
 from retinaj.network.config import NetworkConfig
 from retinaj.network.nms import greedy_nms
 from retinaj.network.retinanet import flatten_levels
+from retinaj.network.untyped import layers, ops
 
 
 def detections(network: Callable[[Any], dict[str, list[Any]]], config: NetworkConfig, image: Any, overlap: Any) -> Any:
@@ -32,14 +32,23 @@ def detections(network: Callable[[Any], dict[str, list[Any]]], config: NetworkCo
         float32 [batch, K, 6] with K = config.max_detections: x_min, y_min, x_max, y_max in image pixels, clipped to the
         image; score; label from 1. Highest score first; rows of zeros fill the rest.
     """
-    outputs = network(network_input(image, config))
+    rows = select_detections(network(network_input(image, config)), config, overlap)
+    boxes, rest = ops.split(rows, [4], axis=-1)
+    return ops.concatenate([clip_to_image(boxes, image), rest], axis=-1)
+
+
+def select_detections(outputs: dict[str, list[Any]], config: NetworkConfig, overlap: Any) -> Any:
+    """The detections in a network's outputs: decoding, score floor, NMS and the best K.
+
+    Args and returns as `detections`, except that boxes in the padding are not clipped to the image.
+    """
     boxes = decode_levels(outputs["box_deltas"], config) * float(config.downsampling)
     scores = ops.sigmoid(flatten_levels(outputs["class_logits"], config.num_classes))
     boxes, scores, labels = _candidates(boxes, scores, config)
     keep = greedy_nms(boxes, labels, overlap)
     scores = scores * keep * ops.cast(scores >= config.score_floor, "float32")
     scores, best = ops.top_k(scores, config.max_detections)
-    boxes = clip_to_image(_take_rows(boxes, best), image)
+    boxes = _take_rows(boxes, best)
     labels = _take_rows(ops.cast(labels, "float32")[..., None], best)
     rows = ops.concatenate([boxes, scores[..., None], labels + 1.0], axis=-1)
     return rows * ops.cast(scores > 0, "float32")[..., None]

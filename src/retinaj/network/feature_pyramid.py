@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import layers
+from retinaj.network.untyped import layers
 
 
 def feature_pyramid(features: dict[int, Any], levels: range, width: int) -> dict[int, Any]:

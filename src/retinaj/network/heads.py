@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
-from keras import layers
+from retinaj.network.untyped import keras, layers
 
 
-def build_head(name: str, width: int, depth: int, outputs: int, prior: float | None = None) -> keras.Model:
+def build_head(name: str, width: int, depth: int, outputs: int, prior: float | None = None) -> Any:
     """A small fully convolutional net, to be applied to every pyramid level.
 
     Args:

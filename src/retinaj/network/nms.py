@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
+from retinaj.network.untyped import ops
 
 # Greedy NMS is exact for chains of boxes, each overlapping the next, up to this many boxes deep.
 ROUNDS = 24

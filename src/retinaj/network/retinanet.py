@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-from keras import layers
-
 from retinaj.network.backbones import backbone_features
 from retinaj.network.config import NetworkConfig
 from retinaj.network.feature_pyramid import feature_pyramid
 from retinaj.network.heads import build_head
+from retinaj.network.untyped import keras, layers
 
 
-def build_network(config: NetworkConfig, *, imagenet_weights: bool = False) -> keras.Model:
+def build_network(config: NetworkConfig, *, imagenet_weights: bool = False) -> Any:
     """The network without anchors, decoding or NMS: what is trained and saved.
 
     Args:
@@ -32,9 +30,7 @@ def build_network(config: NetworkConfig, *, imagenet_weights: bool = False) -> k
     features = backbone_features(config.backbone, image, imagenet_weights=imagenet_weights)
     pyramid = feature_pyramid(features, config.anchors.levels, config.pyramid_width)
     anchors = config.anchors.per_cell
-    class_head = build_head(
-        "class_head", config.pyramid_width, config.head_depth, anchors * config.num_classes, config.prior
-    )
+    class_head = build_head("class_head", config.pyramid_width, config.head_depth, anchors * config.num_classes, config.prior)
     box_head = build_head("box_head", config.pyramid_width, config.head_depth, anchors * 4)
     return keras.Model(
         image,

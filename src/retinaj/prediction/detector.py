@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
+from retinaj.model_folder import ModelRecord
 from retinaj.normalization import FixedScale, PercentileScale
 
 # The default of --threshold everywhere: command line, Python, macro.
@@ -57,6 +58,20 @@ class Detector:
     score_floor: float
     overlap: float
     max_detections: int
+
+    @classmethod
+    def of(cls, record: ModelRecord, runtime: Runtime) -> Detector:
+        """The detector of a model described by `record`, run by `runtime`."""
+        return cls(
+            name=record.name,
+            class_names=record.class_names,
+            channels=record.network.channels,
+            normalization=record.normalization,
+            runtime=runtime,
+            score_floor=record.network.score_floor,
+            overlap=record.network.overlap,
+            max_detections=record.network.max_detections,
+        )
 
     def detect(
         self,

@@ -1,0 +1,26 @@
+"""Prediction with a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector
+
+__all__ = ["DEFAULT_THRESHOLD", "Detector", "open_model"]
+
+
+def open_model(folder: Path) -> Detector:
+    """Open a model folder for detection, on TensorFlow.
+
+    Args:
+        folder: as `retinaj train --output` writes it. `retinaj_zoo.open_model` opens packages too.
+
+    Raises:
+        RetinaJError: if it is not a RetinaJ model or was tampered with.
+    """
+    from retinaj.prediction.keras_runtime import (
+        KerasRuntime,  # TensorFlow, only when a model folder is opened
+    )
+
+    runtime = KerasRuntime(Path(folder))
+    return Detector.of(runtime.record, runtime)

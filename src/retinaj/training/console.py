@@ -1,0 +1,65 @@
+"""Training as the user watches it: a bar with an estimate, and a line for each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from retinaj.training.history import EpochRow
+
+
+def duration(seconds: float) -> str:
+    """A time span for people.
+
+    >>> duration(42), duration(725), duration(7325)
+    ('42 s', '12 min 5 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@dataclass
+class TrainingConsole:
+    """Shows a run on a terminal; on anything else (a log file, a pipe) only the epochs' lines appear."""
+
+    console: Console
+    epochs: int
+    _bar: Progress | None = None
+    _task: TaskID | None = None
+
+    @contextmanager
+    def live(self, steps: int, done: int) -> Generator[None]:
+        """Show the bar while the block runs; `done` of `steps` are behind us."""
+        if not self.console.is_terminal:
+            yield
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"), TimeElapsedColumn())
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            self._bar = bar
+            self._task = bar.add_task("starting", total=steps, completed=done, left="")
+            yield
+        self._bar = None
+
+    def step(self, epoch: int, done: int, loss: float, seconds_left: float) -> None:
+        """A step is done."""
+        if self._bar is not None and self._task is not None:
+            text = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}"
+            self._bar.update(self._task, completed=done, description=text, left=f"{duration(seconds_left)} left")
+
+    def epoch(self, row: EpochRow, best: bool, seconds_left: float) -> None:
+        """An epoch is done and validated."""
+        self.console.print(
+            f"epoch {row.epoch:3d}/{self.epochs}  loss {row.loss:.3f}  validation loss {row.val_loss:.3f}  "
+            f"AP@.5 {row.val_ap50:.3f}  AP@.5:.95 {row.val_ap:.3f}{' (best)' if best else ''}  "
+            f"{duration(row.seconds)}, about {duration(seconds_left)} left",
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -1,0 +1,166 @@
+"""Training windows and validation images: from files to what a step eats, with nothing random but the seed.
+
+Each window depends on (seed, epoch, position) alone, not on what was drawn before it: that is what makes a resumed run equal
+to an uninterrupted one, and lets windows be made in parallel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from retinaj.augmentation import random_window
+from retinaj.dataset import Sample
+from retinaj.images import read_image
+from retinaj.model_folder import ModelRecord
+from retinaj.network.config import NetworkConfig
+from retinaj.network.targets import Targets, assign_atss, assign_by_iou
+from retinaj.prediction.detector import to_channels
+
+# Images kept in memory after their first reading; more are read again in each epoch.
+_CACHE_BYTES = 2 * 2**30
+# A loader more than there are steps to feed costs memory, not time.
+_PREFETCH = 4
+# The window, the label of each anchor, the box of each anchor.
+_Window = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
+
+
+class ImageStore:
+    """Images as the network sees them: normalised and averaged down, read once while memory lasts."""
+
+    def __init__(self, record: ModelRecord) -> None:
+        self._record = record
+        self._cache: dict[str, NDArray[np.float32]] = {}
+        self._room = _CACHE_BYTES
+
+    def __getitem__(self, sample: Sample) -> NDArray[np.float32]:
+        """float32 [y, x, channel] of a sample, padded at the bottom and right to whole downsampled pixels."""
+        key = str(sample.image_path)
+        found = self._cache.get(key)
+        if found is not None:
+            return found
+        network = self._record.network
+        pixels = self._record.normalization(to_channels(read_image(sample.image_path), network.channels))
+        image = average_down(pixels, network)
+        if image.nbytes <= self._room:
+            self._room -= image.nbytes
+            self._cache[key] = image
+        return image
+
+
+def average_down(pixels: NDArray[np.float32], network: NetworkConfig) -> NDArray[np.float32]:
+    """The mean of each `downsampling` x `downsampling` block of [y, x, channel], as the exported graph takes it."""
+    factor = network.downsampling
+    if factor == 1:
+        return np.ascontiguousarray(pixels, np.float32)
+    pixels = pad_to_multiple(pixels, factor, np.asarray(network.fill, np.float32))
+    height, width, channels = pixels.shape
+    blocks = pixels.reshape(height // factor, factor, width // factor, factor, channels)
+    return blocks.mean(axis=(1, 3), dtype=np.float32)
+
+
+def pad_to_multiple(pixels: NDArray[np.float32], multiple: int, fill: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[y, x, channel] extended at the bottom and right with `fill` [channel] to whole multiples."""
+    height, width, channels = pixels.shape
+    padded = np.empty((-(-height // multiple) * multiple, -(-width // multiple) * multiple, channels), np.float32)
+    padded[:] = fill
+    padded[:height, :width] = pixels
+    return padded
+
+
+def assign_targets(record: ModelRecord, shape: tuple[int, ...], xyxy: NDArray[np.float32], label: NDArray[np.int32]) -> Targets:
+    """Target assignment by the rule that the settings name, for an image of `shape` (y, x, ...) downsampled pixels."""
+    assign = assign_atss if record.training.settings.assignment == "atss" else assign_by_iou
+    return assign(record.network.anchors, shape[0], shape[1], xyxy, label)
+
+
+class WindowSource:
+    """The training windows of a data set."""
+
+    def __init__(self, samples: tuple[Sample, ...], record: ModelRecord, store: ImageStore) -> None:
+        self._samples = samples
+        self._record = record
+        self._store = store
+        self._fill = np.asarray(record.network.fill, np.float32)
+        settings = record.training.settings
+        wanted = max(len(samples), settings.windows_per_epoch)
+        self.steps = -(-wanted // settings.batch_size)
+
+    def epoch(self, number: int) -> tf.data.Dataset[Any]:
+        """The batches of one epoch (from 1), each a window float32 [batch, side, side, channel], labels int32 [batch, A]
+        and boxes float32 [batch, A, 4] as `Targets` has them."""
+        settings, side = self._record.training.settings, self._record.training.window
+        count = self.steps * settings.batch_size
+        order = self._order(number, count)
+
+        def make(position: NDArray[np.int64]) -> _Window:
+            return self._window(number, int(position), int(order[position]))
+
+        def load(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            image, label, boxes = tf.numpy_function(make, [position], (tf.float32, tf.int32, tf.float32))
+            image.set_shape((side, side, self._record.network.channels))
+            label.set_shape((None,))
+            boxes.set_shape((None, 4))
+            return image, label, boxes
+
+        return (
+            tf.data.Dataset.range(count)
+            .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .batch(settings.batch_size, drop_remainder=True)
+            .prefetch(_PREFETCH)
+        )
+
+    def _order(self, number: int, count: int) -> NDArray[np.int64]:
+        """Which image each window is cut from: whole passes over the images, each in a new order."""
+        random = np.random.default_rng([self._record.training.settings.seed, number])
+        passes = -(-count // len(self._samples))
+        return np.concatenate([random.permutation(len(self._samples)) for _ in range(passes)])[:count]
+
+    def _window(
+        self, number: int, position: int, index: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+        sample, training = self._samples[index], self._record.training
+        image, label, boxes = (
+            self._store[sample],
+            sample.boxes.label,
+            sample.boxes.xyxy / np.float32(self._record.network.downsampling),
+        )
+        window, boxes, label = random_window(
+            image,
+            boxes,
+            label,
+            side=training.window,
+            fill=self._fill,
+            config=training.settings.augmentation,
+            random=np.random.default_rng([training.settings.seed, number, position]),
+        )
+        targets = assign_targets(self._record, window.shape, boxes, label)
+        return window, targets.label, targets.boxes
+
+
+@dataclass(frozen=True)
+class ValidationImage:
+    """A whole image as the network sees it, with its targets.
+
+    Attributes:
+        image: float32 [1, y, x, channel], normalised, averaged down, padded to the stride.
+        targets: of its ground truth.
+    """
+
+    image: NDArray[np.float32]
+    targets: Targets
+
+
+def validation_images(samples: tuple[Sample, ...], record: ModelRecord, store: ImageStore) -> Iterator[ValidationImage]:
+    """Whole images for validation, unaugmented, in order."""
+    network = record.network
+    multiple = network.stride // network.downsampling
+    for sample in samples:
+        image = pad_to_multiple(store[sample], multiple, np.asarray(network.fill, np.float32))
+        xyxy = sample.boxes.xyxy / np.float32(network.downsampling)
+        yield ValidationImage(image[None], assign_targets(record, image.shape, xyxy, sample.boxes.label))

@@ -1,0 +1,99 @@
+"""What a run leaves in `MODEL/training`, beside the model: its plan, its state, its log, one sample image."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from retinaj.dataset import Dataset, Sample
+from retinaj.errors import RetinaJError
+from retinaj.files import atomic_path, write_text
+from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
+
+RUN_FILE = "run.json"
+LOG_FILE = "training.log"
+# A sample should show objects, at least as many as the zoo's test of a package is told by.
+_SAMPLE_OBJECTS = 5
+
+
+class Run(BaseModel):
+    """The plan of a run, written before its first step and kept to by --resume.
+
+    Attributes:
+        record: the model as planned, with all settings.
+        training, validation: names of the images.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    record: ModelRecord
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+def save_run(folder: Path, run: Run) -> None:
+    """Write the plan."""
+    write_text(folder / TRAINING_FOLDER / RUN_FILE, run.model_dump_json(indent=2) + "\n")
+
+
+def load_run(folder: Path) -> Run:
+    """Read the plan of an interrupted run.
+
+    Raises:
+        RetinaJError: if there is none, or it is broken.
+    """
+    path = folder / TRAINING_FOLDER / RUN_FILE
+    if not path.is_file():
+        raise RetinaJError(f"There is nothing to resume in {folder}: it has no {TRAINING_FOLDER}/{RUN_FILE}.")
+    try:
+        return Run.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise RetinaJError(f"{path} cannot be resumed: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+
+
+def require_same_images(run: Run, training: Dataset, validation: Dataset, folder: Path) -> None:
+    """Refuse to resume on other images than the run began with.
+
+    Raises:
+        RetinaJError: naming an image that came or went.
+    """
+    for kind, before, now in (
+        ("training", run.training, tuple(sample.name for sample in training.samples)),
+        ("validation", run.validation, tuple(sample.name for sample in validation.samples)),
+    ):
+        if before != now:
+            changed = sorted(set(before) ^ set(now))
+            example = f", for example {changed[0]!r}" if changed else " in their order"
+            raise RetinaJError(
+                f"The {kind} images are not those that the run in {folder} began with: {len(before)} then, {len(now)} now"
+                f"{example}. Resume with the same images, annotations and lists, or train into a new folder."
+            )
+
+
+def save_sample(folder: Path, samples: tuple[Sample, ...]) -> Sample:
+    """Keep a copy of one image, to make the model's test and cover from when it is packaged.
+
+    Of the images with at least five objects the one with the fewest is taken: its detections are the least crowded.
+    """
+    enough = [sample for sample in samples if len(sample.boxes) >= _SAMPLE_OBJECTS]
+    chosen = min(enough, key=lambda s: len(s.boxes)) if enough else max(samples, key=lambda s: len(s.boxes))
+    target = folder / TRAINING_FOLDER / f"sample{chosen.image_path.suffix.lower()}"
+    with atomic_path(target) as temporary:
+        shutil.copyfile(chosen.image_path, temporary)
+    note = {"file": target.name, "source": chosen.image_path.name}
+    write_text(folder / TRAINING_FOLDER / "sample.json", json.dumps(note, indent=2) + "\n")
+    return chosen
+
+
+def open_log(folder: Path) -> logging.Logger:
+    """A logger that appends to the run's log file, with the time of each line."""
+    logger = logging.Logger(f"retinaj.training.{folder.name}", logging.INFO)
+    handler = logging.FileHandler(folder / TRAINING_FOLDER / LOG_FILE, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    return logger

@@ -1,0 +1,72 @@
+"""The state of a run between two epochs, in one file: with it, a resumed run continues as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retinaj.errors import RetinaJError
+from retinaj.files import atomic_path
+
+STATE_FILE = "state.npz"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        epoch: finished epochs.
+        step: finished steps.
+        best_epoch: the epoch with the highest validation AP, 0 before the first.
+        best_ap, best_ap50: of that epoch.
+        seconds: spent, all sessions together.
+        seconds_per_step: median of the last epoch.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best_epoch: int = 0
+    best_ap: float = -1.0
+    best_ap50: float = -1.0
+    seconds: float = 0.0
+    seconds_per_step: float = 0.0
+
+
+def save_state(folder: Path, progress: Progress, network: Any, average: Any, optimizer: Any) -> None:
+    """Write the state of a run, replacing the previous one only when it is complete."""
+    arrays: dict[str, NDArray[np.generic]] = {"progress": np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)}
+    for kind, variables in _variables(network, average, optimizer).items():
+        arrays |= {f"{kind}{index}": np.asarray(variable) for index, variable in enumerate(variables)}
+    with atomic_path(folder / STATE_FILE) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def load_state(folder: Path, network: Any, average: Any, optimizer: Any) -> Progress:
+    """Set network, average and optimizer to the saved state.
+
+    Raises:
+        RetinaJError: if the file is damaged or belongs to another network.
+    """
+    path = folder / STATE_FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            progress = Progress(**json.loads(file["progress"].tobytes()))
+            for kind, variables in _variables(network, average, optimizer).items():
+                for index, variable in enumerate(variables):
+                    variable.assign(file[f"{kind}{index}"])
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise RetinaJError(
+            f"{path} cannot be used to resume: {error}. Train into a new folder, or restore the file from a copy."
+        ) from error
+    return progress
+
+
+def _variables(network: Any, average: Any, optimizer: Any) -> dict[str, list[Any]]:
+    return {"network": network.variables, "average": average.variables, "optimizer": optimizer.variables}

@@ -1,0 +1,270 @@
+"""Training a model: from annotated images to a model folder."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+
+from retinaj.dataset import Dataset, load_dataset
+from retinaj.errors import RetinaJError
+from retinaj.files import require_absent
+from retinaj.model_folder import TRAINING_FOLDER, ModelRecord, save_model
+from retinaj.network.backbones import freeze_batch_norm
+from retinaj.network.retinanet import build_network
+from retinaj.network.untyped import keras
+from retinaj.training.console import TrainingConsole, duration
+from retinaj.training.data import ImageStore, WindowSource
+from retinaj.training.history import EpochRow, History
+from retinaj.training.plan import plan_model
+from retinaj.training.run_folder import Run, load_run, open_log, require_same_images, save_run, save_sample
+from retinaj.training.settings import TrainingSettings
+from retinaj.training.state import STATE_FILE, Progress, load_state, save_state
+from retinaj.training.step import TrainingStep, build_optimizer, learning_rate
+from retinaj.training.validation import Validator
+from retinaj.weights_file import network_arrays, write_arrays
+
+LAST_WEIGHTS_FILE = "last.weights.h5"
+
+
+def train(
+    images: Path,
+    annotations: Path,
+    output: Path,
+    *,
+    names: Path | None = None,
+    validation: Path | None = None,
+    settings: TrainingSettings | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+) -> ModelRecord:
+    """Train a RetinaNet on annotated images.
+
+    Args:
+        images: folder of images.
+        annotations: folder of PASCAL VOC files, or a COCO JSON file.
+        output: the model folder to make; it must not exist, unless `resume`.
+        names: a text file with the names of the images to use, one a line; default: all.
+        validation: a text file with the names of the validation images, or a COCO JSON file of their own; default: the
+            share `settings.validation` of the training images, drawn with the seed.
+        settings: all options; on `resume`, the stored ones are used, and other ones are refused.
+        resume: continue the run that was interrupted in `output`, exactly as if it had not been.
+        console: where progress is shown; default: standard error.
+
+    Returns:
+        The record of the best model, which lies in `output`.
+
+    Raises:
+        RetinaJError: if images or annotations cannot be used, the output exists, the run cannot be resumed, or the loss
+            ceased to be a number.
+        KeyboardInterrupt: on Ctrl-C, after a usable model was left in `output`.
+    """
+    output = Path(output)
+    console = console or Console(stderr=True)
+    if resume:
+        run = load_run(output)
+        settings = _stored_settings(run, settings)
+    else:
+        require_absent(output)
+        settings = settings or TrainingSettings()
+    training_set, validation_set = _load(images, annotations, names, validation, settings)
+    _tell_notes(training_set, validation_set, console)
+    if resume:
+        run = load_run(output)
+        require_same_images(run, training_set, validation_set, output)
+    else:
+        record = plan_model(output.name, training_set, validation_set, settings, lambda line: _say(console, line))
+        run = Run(
+            record=record,
+            training=tuple(sample.name for sample in training_set.samples),
+            validation=tuple(sample.name for sample in validation_set.samples),
+        )
+        save_run(output, run)
+        sample = save_sample(output, validation_set.samples)
+        _say(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
+    return _Trainer(output, run.record, training_set, validation_set, console).run()
+
+
+class _Trainer:
+    """One session of a run: from its state to its end, or to an interruption."""
+
+    def __init__(self, output: Path, record: ModelRecord, training: Dataset, validation: Dataset, console: Console) -> None:
+        self._output, self._record, self._console = output, record, console
+        self._folder = output / TRAINING_FOLDER
+        self._settings = record.training.settings
+        self._log = open_log(output)
+        keras.utils.set_random_seed(self._settings.seed)
+        resuming = (self._folder / STATE_FILE).is_file()
+        self._network = build_network(record.network, imagenet_weights=self._settings.imagenet_weights and not resuming)
+        if self._settings.imagenet_weights:
+            freeze_batch_norm(self._network)
+        self._average = build_network(record.network)
+        self._average.set_weights(self._network.get_weights())
+        self._optimizer = build_optimizer(self._settings, self._network)
+        store = ImageStore(record)
+        self._windows = WindowSource(training.samples, record, store)
+        self._validator = Validator(validation.samples, record, store, self._average)
+        self._step = TrainingStep(record, self._network, self._average, self._optimizer)
+        self._progress = Progress()
+        if resuming:
+            self._progress = load_state(self._folder, self._network, self._average, self._optimizer)
+        self._steps = self._windows.steps * self._settings.epochs
+
+    def run(self) -> ModelRecord:
+        settings, record = self._settings, self._record
+        self._say(
+            f"Training {record.network.backbone} ({self._network.count_params() / 1e6:.2f} M weights) on "
+            f"{record.training.images} images with {record.training.boxes} boxes of {len(record.class_names)} classes: "
+            f"{settings.epochs} epochs of {self._windows.steps} steps, {settings.batch_size} windows of "
+            f"{record.training.window} x {record.training.window} pixels each; validating on "
+            f"{record.training.validation_images} images; seed {settings.seed}."
+        )
+        if self._progress.epoch:
+            self._say(f"Resuming after epoch {self._progress.epoch} of {settings.epochs}.")
+        history = History(self._folder, self._progress.epoch)
+        screen = TrainingConsole(self._console, settings.epochs)
+        try:
+            with screen.live(self._steps, self._progress.step):
+                for epoch in range(self._progress.epoch + 1, settings.epochs + 1):
+                    self._epoch(epoch, history, screen)
+        except KeyboardInterrupt:
+            self._leave_usable_model()
+            raise
+        progress = self._progress
+        self._say(
+            f"Done in {duration(progress.seconds)} ({progress.seconds_per_step:.3f} s a step). Best: epoch "
+            f"{progress.best_epoch}, AP@.5 {progress.best_ap50:.3f}, AP@.5:.95 {progress.best_ap:.3f} on the validation "
+            f"images. The model is in {self._output}."
+        )
+        return self._described(progress)
+
+    def _epoch(self, epoch: int, history: History, screen: TrainingConsole) -> None:
+        began, before = time.perf_counter(), self._progress
+        losses: list[tuple[float, float]] = []
+        times: list[float] = []
+        step, rate = before.step, 0.0
+        last = began
+        for batch in self._windows.epoch(epoch):
+            rate = learning_rate(self._settings, step, self._steps)
+            losses.append(self._step(batch, rate, step))
+            self._require_finite(sum(losses[-1]), epoch, step)
+            step += 1
+            now = time.perf_counter()
+            times.append(now - last)
+            last = now
+            seconds = before.seconds + now - began
+            screen.step(epoch, step, sum(losses[-1]), seconds / step * (self._steps - step))
+        val_loss, result = self._validator()
+        seconds = before.seconds + time.perf_counter() - began
+        # Without an object in the validation images there is no AP, and the latest weights are the best guess.
+        ap, ap50 = result.overall.ap, result.overall.ap50
+        best = ap is None or ap > before.best_ap
+        ap, ap50 = ap or 0.0, ap50 or 0.0
+        class_loss, box_loss = (sum(part) / len(losses) for part in zip(*losses, strict=True))
+        self._progress = Progress(
+            epoch=epoch,
+            step=step,
+            best_epoch=epoch if best else before.best_epoch,
+            best_ap=ap if best else before.best_ap,
+            best_ap50=ap50 if best else before.best_ap50,
+            seconds=seconds,
+            seconds_per_step=median(times),
+        )
+        row = EpochRow(epoch, step, seconds, rate, class_loss + box_loss, class_loss, box_loss, val_loss, ap, ap50)
+        self._save(best)
+        history.append(row)
+        left = seconds / epoch * (self._settings.epochs - epoch)
+        self._log.info("%s best=%s", row, best)
+        screen.epoch(row, best, left)
+
+    def _save(self, best: bool) -> None:
+        if best:
+            save_model(self._output, self._described(self._progress), self._average)
+        write_arrays(self._folder / LAST_WEIGHTS_FILE, network_arrays(self._average))
+        save_state(self._folder, self._progress, self._network, self._average, self._optimizer)
+
+    def _described(self, progress: Progress) -> ModelRecord:
+        """The record of the best weights so far."""
+        training = self._record.training.model_copy(
+            update={
+                "epochs_done": progress.epoch,
+                "best_epoch": progress.best_epoch,
+                "validation_ap": progress.best_ap if progress.best_epoch else None,
+                "validation_ap50": progress.best_ap50 if progress.best_epoch else None,
+                "seconds": round(progress.seconds, 1),
+                "seconds_per_step": round(progress.seconds_per_step, 4),
+            }
+        )
+        return self._record.model_copy(update={"training": training})
+
+    def _leave_usable_model(self) -> None:
+        if not self._progress.best_epoch:
+            save_model(self._output, self._described(self._progress), self._average)
+            kept = "the weights of this moment, not validated"
+        else:
+            kept = f"the best model so far, of epoch {self._progress.best_epoch}"
+        self._say(f"Stopped. {self._output} holds {kept}. To go on, give the same command with --resume.")
+
+    def _require_finite(self, loss: float, epoch: int, step: int) -> None:
+        if math.isfinite(loss):
+            return
+        kept = f"; the best model so far is in {self._output}" if self._progress.best_epoch else ""
+        message = (
+            f"The loss became {loss} in epoch {epoch}, step {step + 1}{kept}. Train again with a lower --learning-rate "
+            f"(now {self._settings.learning_rate:g}) or a larger --batch-size (now {self._settings.batch_size})."
+        )
+        self._log.error(message)
+        raise RetinaJError(message)
+
+    def _say(self, line: str) -> None:
+        self._log.info(line)
+        _say(self._console, line)
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettings:
+    stored = run.record.training.settings
+    if given is None or given == stored:
+        return stored
+    before, now = stored.model_dump(), given.model_dump()
+    name = next(name for name in before if before[name] != now[name])
+    raise RetinaJError(
+        f"The run began with {name.replace('_', '-')} {before[name]!r}, now it is {now[name]!r}. Resume without that "
+        "option, or train into a new folder."
+    )
+
+
+def _load(
+    images: Path, annotations: Path, names: Path | None, validation: Path | None, settings: TrainingSettings
+) -> tuple[Dataset, Dataset]:
+    dataset = load_dataset(images, annotations, names=names)
+    if validation is None:
+        return dataset.split(settings.validation, settings.seed)
+    if validation.suffix.lower() == ".json":
+        return dataset, load_dataset(images, validation, class_names=dataset.class_names)
+    chosen = load_dataset(images, annotations, names=validation, class_names=dataset.class_names)
+    reserved = {sample.name for sample in chosen.samples}
+    if names is None:
+        return dataset.subset([sample.name for sample in dataset.samples if sample.name not in reserved]), chosen
+    shared = sorted(reserved & {sample.name for sample in dataset.samples})
+    if shared:
+        raise RetinaJError(
+            f"{len(shared)} images are in both {names} and {validation}, for example {shared[0]!r}: validation on training "
+            "images says nothing. Take them out of one list."
+        )
+    return dataset, chosen
+
+
+def _tell_notes(training: Dataset, validation: Dataset, console: Console) -> None:
+    shown = 20
+    notes = (*training.notes, *validation.notes)
+    for note in notes[:shown]:
+        _say(console, f"Note: {note}")
+    if len(notes) > shown:
+        _say(console, f"Note: and {len(notes) - shown} more of this kind.")
