@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from retinaj import tiff
 from retinaj.errors import RetinaJError
@@ -159,12 +159,14 @@ def _open_picture(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path, formats=("PNG", "JPEG", "MPO"))
+            return Image.open(path, formats=("PNG", "JPEG"))
     except Image.DecompressionBombError as error:
         raise RetinaJError(
             f"{path} says that it has more pixels than RetinaJ decodes from a PNG or JPEG "
             "(about 179 million). If it is really that large, save it as TIFF."
         ) from error
+    except UnidentifiedImageError as error:
+        raise RetinaJError(f"{path} begins like an image, but its header is damaged or cut short.") from error
     except Exception as error:  # a damaged file makes decoders raise nearly anything
         raise RetinaJError(f"{path} is damaged and cannot be decoded: {error}.") from error
 

@@ -84,7 +84,7 @@ def _open(path: Path) -> Generator[tifffile.TiffFile]:
 
 def _first_series(path: Path, file: tifffile.TiffFile, max_bytes: int) -> tuple[tifffile.TiffPageSeries, list[str]]:
     """The first image and the name of each of its axes; "s" is colour samples."""
-    if not file.series:
+    if not file.series or len(file.series[0].shape) < 2:
         raise RetinaJError(f"{path} is a TIFF file without any image.")
     series = file.series[0]
     if not (np.issubdtype(series.dtype, np.number) or series.dtype == np.bool_):
@@ -95,7 +95,7 @@ def _first_series(path: Path, file: tifffile.TiffFile, max_bytes: int) -> tuple[
     size = series.dtype.itemsize
     for length in series.shape:
         size *= int(length)
-    if size > max_bytes or size == 0:
+    if size > max_bytes:
         raise RetinaJError(
             f"{path} says that its image is {' x '.join(map(str, series.shape))}, {size / 2**30:,.1f} GiB; "
             f"RetinaJ reads up to {max_bytes / 2**30:.0f} GiB at once. Crop it, or save fewer frames."
