@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -90,10 +91,11 @@ class Dataset:
             raise RetinaJError(
                 f"There are {len(self.samples)} annotated images; training needs two at least, one for validation."
             )
-        by_name = sorted(self.samples, key=lambda sample: sample.name)
-        order = np.random.default_rng(seed).permutation(len(by_name))
-        count = min(max(round(fraction * len(by_name)), 1), len(by_name) - 1)
-        taken = {by_name[at].name for at in order[:count]}
+        # A hash rather than a random generator: NumPy's may give other numbers in another version, and so an image keeps
+        # its side when a few are added.
+        order = sorted(self.samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
+        count = min(max(round(fraction * len(order)), 1), len(order) - 1)
+        taken = {sample.name for sample in order[:count]}
         training = tuple(sample for sample in self.samples if sample.name not in taken)
         validation = tuple(sample for sample in self.samples if sample.name in taken)
         return replace(self, samples=training), replace(self, samples=validation, notes=())

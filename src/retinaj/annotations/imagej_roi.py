@@ -83,13 +83,13 @@ def write_roi_set(path: Path, boxes: Boxes, *, colours: Mapping[str, RGB] | None
     chosen = class_colours(boxes.class_names) if colours is None else colours
     used: set[str] = set()
     with atomic_path(Path(path)) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        for at, name in enumerate(roi_names(boxes)):
+        for at, (name, class_name) in enumerate(zip(roi_names(boxes), boxes.names, strict=True)):
             # A ZIP entry's name must be unique, short and free of folders; the name that ImageJ shows is
             # inside.
             stem = re.sub(r"[^\w .()+-]", "_", name)[:80]
             entry = f"{stem}.roi" if stem not in used else f"{stem}-{at + 1}.roi"
             used.add(stem)
-            roi = _rectangle(boxes, at, name, chosen[boxes.names[at]])
+            roi = _rectangle(boxes, at, name, chosen[class_name])
             # A fixed date: the same boxes give the same file.
             archive.writestr(zipfile.ZipInfo(entry), roi.tobytes(), zipfile.ZIP_DEFLATED)
 

@@ -63,7 +63,7 @@ def read(path: Path) -> Annotation:
 def write(path: Path, boxes: Boxes, *, image_name: str, size: tuple[int, int], channels: int = 3) -> None:
     """Write one VOC file, whole or not at all. Scores and planes have no place in VOC and are not written.
 
-    Coordinates are written with as many digits as they need: `read` gives the same boxes back, to the bit.
+    Coordinates are written with as many digits as they need: `read` gives the same boxes back.
 
     Args:
         path: the XML file.
