@@ -1,0 +1,183 @@
+"""The rdf.yaml of a package: tensors, weights, people and numbers, in the newest format that bioimageio.spec writes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from bioimageio.spec.model import v0_5
+from pydantic import ValidationError
+
+from retinaj.errors import RetinaJError
+from retinaj.model_folder import ModelRecord
+from retinaj.normalization import FixedScale
+from retinaj_zoo.example_image import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
+from retinaj_zoo.graphs import INPUT, ONNX_OPSET, OUTPUT
+from retinaj_zoo.metadata import Metadata
+from retinaj_zoo.preprocessing import preprocessing
+
+# The files of a package, by their role.
+FILES = {
+    "keras_v3": "weights.keras",
+    "onnx": "weights.onnx",
+    "tensorflow_saved_model_bundle": "weights_saved_model.zip",
+    "test_input": "test_input.npy",
+    "test_output": "test_output.npy",
+    "sample_input": "sample_input.tif",
+    "sample_output": "sample_output.tif",
+    "cover": "cover.png",
+    "documentation": "README.md",
+}
+
+_RETINANET = v0_5.CiteEntry(
+    text="Lin et al. 2017: Focal Loss for Dense Object Detection", doi=v0_5.Doi("10.1109/ICCV.2017.324")
+)
+DETECTION_FIELDS = ("x_min", "y_min", "x_max", "y_max", "score", "label")
+
+
+def describe(folder: Path, record: ModelRecord, metadata: Metadata, *, image_size: tuple[int, int], parameters: int) -> Any:
+    """Describe the package whose files lie in `folder` under the names of `FILES`.
+
+    Args:
+        folder: with all the files.
+        record: of the model.
+        metadata: made by `completed`.
+        image_size: (y, x) of the test input.
+        parameters: how many numbers the network has learned.
+
+    Returns:
+        A `bioimageio.spec.model.v0_5.ModelDescr`.
+
+    Raises:
+        RetinaJError: if the format refuses a field, naming it.
+    """
+    try:
+        return v0_5.ModelDescr(
+            name=metadata.name or "",
+            description=metadata.description or "",
+            authors=[v0_5.Author(**person.model_dump(exclude_none=True)) for person in metadata.authors],
+            maintainers=[v0_5.Maintainer(**person.model_dump(exclude_none=True)) for person in metadata.maintainers],
+            license=metadata.license,  # pyright: ignore[reportArgumentType] - checked against SPDX's list by the format
+            cite=[_RETINANET, *(v0_5.CiteEntry(**entry.model_dump(exclude_none=True)) for entry in metadata.cite)],
+            tags=_tags(record, metadata),
+            links=list(metadata.links),
+            git_repo=metadata.git_repo,  # pyright: ignore[reportArgumentType] - text becomes a URL
+            version=v0_5.Version(metadata.version),
+            documentation=v0_5.FileDescr(source=folder / FILES["documentation"]),
+            covers=[v0_5.FileDescr(source=folder / FILES["cover"])],
+            inputs=[_image_tensor(folder, record, image_size)],
+            outputs=[_detections_tensor(folder, record)],
+            weights=_weights(folder),
+            config=_config(record, metadata, parameters),
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise RetinaJError(f"The zoo's format refuses {field} = {first.get('input')!r:.80}: {first['msg']}.") from error
+
+
+def _image_tensor(folder: Path, record: ModelRecord, image_size: tuple[int, int]) -> v0_5.InputTensorDescr:
+    """Any size from one stride up. The step is 1 and not the stride, because the graph pads by itself, with the right
+    colour: a consumer that pads to a step first would show it a mirrored margin, with mirrored objects in it.
+    """
+    channels = record.network.channels
+    names = {1: ["intensity"], 3: ["red", "green", "blue"]}.get(channels, [f"channel{i}" for i in range(channels)])
+    sizes = [v0_5.ParameterizedSize(min=min(record.network.stride, side), step=1) for side in image_size]
+    fixed_range = isinstance(record.normalization, FixedScale) and record.pixel_type == "uint8"
+    return v0_5.InputTensorDescr(
+        id=v0_5.TensorId(INPUT),
+        description=f"Image, {'RGB' if channels == 3 else f'{channels} channel' + 's' * (channels > 1)}",
+        axes=[
+            v0_5.BatchAxis(),
+            v0_5.SpaceInputAxis(id=v0_5.AxisId("y"), size=sizes[0]),
+            v0_5.SpaceInputAxis(id=v0_5.AxisId("x"), size=sizes[1]),
+            v0_5.ChannelAxis(channel_names=names),
+        ],
+        # float32 holds every 8-bit and 16-bit value; an input declared uint8 would be cast down by consumers first.
+        data=v0_5.IntervalOrRatioDataDescr(type="float32", range=(0, 255) if fixed_range else (None, None)),
+        preprocessing=list(preprocessing(record.normalization)),
+        test_tensor=v0_5.FileDescr(source=folder / FILES["test_input"]),
+        sample_tensor=v0_5.FileDescr(source=folder / FILES["sample_input"]),
+    )
+
+
+def _detections_tensor(folder: Path, record: ModelRecord) -> v0_5.OutputTensorDescr:
+    """One tensor, because consumers that see several cannot tell which is which.
+
+    JDLL wants axis ids of one letter, of those it knows, and takes `r` for the rows of a list. It would know `i` too, but
+    bioimageio.spec makes `index` of that.
+    """
+    return v0_5.OutputTensorDescr(
+        id=v0_5.TensorId(OUTPUT),
+        description="Boxes in pixels, best first; label from 1; rows of score 0 are padding",
+        axes=[
+            v0_5.BatchAxis(),
+            v0_5.IndexOutputAxis(id=v0_5.AxisId("r"), size=record.network.max_detections, description="box"),
+            v0_5.ChannelAxis(channel_names=list(DETECTION_FIELDS)),
+        ],
+        data=v0_5.IntervalOrRatioDataDescr(type="float32"),
+        test_tensor=v0_5.FileDescr(source=folder / FILES["test_output"]),
+        sample_tensor=v0_5.FileDescr(source=folder / FILES["sample_output"]),
+    )
+
+
+def _weights(folder: Path) -> v0_5.WeightsDescr:
+    tensorflow_version = v0_5.Version(tf.__version__)
+    return v0_5.WeightsDescr(
+        keras_v3=v0_5.KerasV3WeightsDescr(
+            source=folder / FILES["keras_v3"],
+            keras_version=v0_5.Version(keras.__version__),
+            backend=("tensorflow", tensorflow_version),
+        ),
+        onnx=v0_5.OnnxWeightsDescr(source=folder / FILES["onnx"], opset_version=ONNX_OPSET, parent="keras_v3"),
+        tensorflow_saved_model_bundle=v0_5.TensorflowSavedModelBundleWeightsDescr(
+            source=folder / FILES["tensorflow_saved_model_bundle"],
+            tensorflow_version=tensorflow_version,
+            parent="keras_v3",
+        ),
+    )
+
+
+def _config(record: ModelRecord, metadata: Metadata, parameters: int) -> v0_5.Config:
+    settings = record.training.settings
+    return v0_5.Config(
+        bioimageio=v0_5.BioimageioConfig(
+            reproducibility_tolerance=[
+                v0_5.ReproducibilityTolerance(
+                    absolute_tolerance=ABSOLUTE_TOLERANCE,
+                    relative_tolerance=RELATIVE_TOLERANCE,
+                    output_ids=[v0_5.TensorId(OUTPUT)],
+                )
+            ],
+            architecture_type="RetinaNet",
+            architecture_description=f"RetinaNet with the backbone {record.network.backbone}; decoding and NMS in the graph",
+            target_structure=list(record.class_names),
+            task="object detection",
+            out_of_scope_use=metadata.out_of_scope,
+            model_parameter_count=parameters,
+            training=v0_5.TrainingDetails(
+                training_epochs=record.training.epochs_done,
+                training_batch_size=settings.batch_size,
+                initial_learning_rate=settings.learning_rate,
+                learning_rate_schedule="linear warm-up, then cosine",
+                loss_function=f"focal loss + {settings.box_loss}",
+                optimizer="AdamW",
+                training_duration=round(record.training.seconds / 3600, 3),
+            ),
+        ),
+        # Consumers that tile would cut objects at seams and lose the tiles' offsets.
+        deepimagej={"allow_tiling": False},  # pyright: ignore[reportCallIssue] - Config takes any field
+        # Everything else that a RetinaJ model is: with the weights, a package rebuilds it.
+        retinaj=json.loads(record.model_dump_json()),  # pyright: ignore[reportCallIssue]
+    )
+
+
+def _tags(record: ModelRecord, metadata: Metadata) -> list[str]:
+    """The zoo's own words first; then what people search for."""
+    own = ["object-detection", "2d", "tensorflow", "fiji", "imagej", "retinanet", "retinaj", record.network.backbone]
+    classes = [re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") for name in record.class_names[:20]]
+    return [tag for tag in dict.fromkeys([*own, *classes, *metadata.tags]) if tag]

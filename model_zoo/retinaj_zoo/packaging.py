@@ -1,0 +1,151 @@
+"""From a trained model folder to a bioimage.io package that bioimageio.core has tested.
+
+export the graph -> describe it -> zip -> test the zip in a fresh process -> move it into place. Everything happens in a
+temporary folder; a failure leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import tifffile
+from bioimageio.spec import save_bioimageio_package
+
+from retinaj.errors import RetinaJError
+from retinaj.files import atomic_path, require_absent
+from retinaj.model_folder import load_network
+from retinaj.prediction import open_model
+from retinaj_zoo.checking import check_package
+from retinaj_zoo.cover import write_cover
+from retinaj_zoo.description import FILES, describe
+from retinaj_zoo.documentation import write_documentation
+from retinaj_zoo.example_image import ExampleImage, choose_example, find_image
+from retinaj_zoo.graphs import detection_model, write_keras, write_onnx, write_saved_model
+from retinaj_zoo.metadata import Metadata, completed, has_author
+from retinaj_zoo.validation import read_evaluation, validation_section
+
+WEIGHT_FORMATS = ("keras_v3", "onnx", "tensorflow_saved_model_bundle")
+
+
+@dataclass(frozen=True)
+class PackagingSummary:
+    """What was written.
+
+    Attributes:
+        path: of the package.
+        name: of the package.
+        bytes: its size.
+        weights_bytes: size of each weight format.
+        example: where the image in it came from.
+        example_boxes: how many boxes the model finds on it.
+        warnings: what the zoo would like to see changed.
+        seconds: how long it all took.
+    """
+
+    path: Path
+    name: str
+    bytes: int
+    weights_bytes: dict[str, int]
+    example: str
+    example_boxes: int
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def package_model(
+    model_folder: Path,
+    output: Path,
+    *,
+    image: Path | None = None,
+    metadata: Metadata | None = None,
+    log: Callable[[str], None] = print,
+) -> PackagingSummary:
+    """Write a trained model as a bioimage.io package, with keras_v3, ONNX and SavedModel weights.
+
+    Args:
+        model_folder: as `retinaj train` writes it. It is not changed.
+        output: the zip to write; it must not exist.
+        image: shown and tested in the package; default: the validation image that training left in the model folder.
+        metadata: who made it, and so on; what is missing follows from the model.
+        log: called with each line of progress. It is told which image goes into the package.
+
+    Raises:
+        RetinaJError: if the output exists, the model cannot be read, no image can serve as the test, the format
+            refuses a field, or bioimageio.core's test fails. Nothing is written then.
+    """
+    started = time.monotonic()
+    model_folder, output = Path(model_folder), Path(output)
+    if output.suffix.lower() != ".zip":
+        raise RetinaJError(f"{output} does not end with .zip; a bioimage.io package is a zip file.")
+    require_absent(output)
+    record, network = load_network(model_folder)
+    metadata = completed(metadata or Metadata(), record)
+    if not has_author(metadata):
+        log("No author was given: the package says 'unknown'. The zoo takes only models that somebody stands for.")
+    log(f"Licence: {metadata.license}.")
+    evaluation = read_evaluation(model_folder)
+    if evaluation is None:
+        log(
+            "The model was not evaluated, and the package's documentation says so. Run `retinaj evaluate` first to change that."
+        )
+    model = detection_model(network, record.network)
+    picture, source = find_image(model_folder, image)
+    # The expected answers come from the model folder itself, so that the test compares every weight format with it.
+    example = choose_example(picture, source, open_model(model_folder))
+    height, width = example.pixels.shape[:2]
+    log(f"This image becomes part of the package: {source}; {width} x {height} pixels, {len(example.boxes)} boxes.")
+    with TemporaryDirectory(prefix="retinaj-package-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        write_keras(model, folder / FILES["keras_v3"])
+        write_onnx(network, record.network, folder / FILES["onnx"])
+        write_saved_model(model, folder / FILES["tensorflow_saved_model_bundle"])
+        weights_bytes = {weight_format: (folder / FILES[weight_format]).stat().st_size for weight_format in WEIGHT_FORMATS}
+        log("Weights: " + ", ".join(f"{key} {size / 1e6:.1f} MB" for key, size in weights_bytes.items()) + ".")
+        _write_example(folder, example)
+        parameters = model.count_params()
+        text = write_documentation(record, metadata, validation_section(evaluation, record.training), parameters)
+        (folder / FILES["documentation"]).write_text(text, encoding="utf-8", newline="\n")
+        description = describe(folder, record, metadata, image_size=(height, width), parameters=parameters)
+        package = folder / "package.zip"
+        save_bioimageio_package(description, output_path=package)
+        log(f"Testing the package with bioimageio.core in a fresh process: {', '.join(WEIGHT_FORMATS)} …")
+        result = check_package(package)
+        log(f"bioimageio.core's test passed: {result.checks} checks in {result.seconds:.0f} s.")
+        for warning in result.warnings:
+            log(f"The zoo would like: {warning}")
+        require_absent(output)
+        with atomic_path(output) as temporary:
+            shutil.copyfile(package, temporary)
+    log(f"Wrote {output} ({output.stat().st_size / 1e6:.1f} MB).")
+    return PackagingSummary(
+        path=output,
+        name=metadata.name or "",
+        bytes=output.stat().st_size,
+        weights_bytes=weights_bytes,
+        example=source,
+        example_boxes=len(example.boxes),
+        warnings=result.warnings,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _write_example(folder: Path, example: ExampleImage) -> None:
+    """Test tensors with a batch axis for programs, sample tensors and the cover for people."""
+    np.save(folder / FILES["test_input"], example.pixels[None])
+    np.save(folder / FILES["test_output"], example.detections)
+    channels = example.pixels.shape[-1]
+    colour = "rgb" if channels == 3 and example.pixels.dtype.name in ("uint8", "uint16") else "minisblack"
+    tifffile.imwrite(
+        folder / FILES["sample_input"],
+        example.pixels if channels > 1 else example.pixels[..., 0],
+        photometric=colour,
+        compression="zlib",
+    )
+    tifffile.imwrite(folder / FILES["sample_output"], example.detections[0], photometric="minisblack", compression="zlib")
+    write_cover(example.pixels, example.boxes, folder / FILES["cover"])

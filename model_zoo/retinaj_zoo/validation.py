@@ -1,0 +1,51 @@
+"""The section "Validation" of a package's documentation, from the evaluation that lies in the model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from retinaj.errors import RetinaJError
+from retinaj.evaluation.result import EvaluationResult
+from retinaj.model_folder import TRAINING_FOLDER, TrainingRecord
+
+EVALUATION_FILE = "evaluation.json"
+
+_LARGEST_EVALUATION = 64 * 2**20  # bytes
+
+
+def read_evaluation(model_folder: Path) -> EvaluationResult | None:
+    """The evaluation of a model, or None if there was none.
+
+    Raises:
+        RetinaJError: if the file is there and is not an evaluation.
+    """
+    path = model_folder / TRAINING_FOLDER / EVALUATION_FILE
+    if not path.is_file():
+        return None
+    if path.stat().st_size > _LARGEST_EVALUATION:
+        raise RetinaJError(f"{path} is {path.stat().st_size:,} bytes large; it is not an evaluation by RetinaJ.")
+    return EvaluationResult.from_json(path.read_text(encoding="utf-8"), str(path))
+
+
+def validation_section(evaluation: EvaluationResult | None, training: TrainingRecord) -> str:
+    """What was measured, as Markdown; without an evaluation, that nothing was.
+
+    Args:
+        evaluation: made by `retinaj evaluate`.
+        training: has the figures by which the best epoch was chosen.
+    """
+    if evaluation is not None:
+        best = evaluation.best_threshold
+        hint = f" F1 over all classes is highest, {evaluation.best_f1:.3f}, at the threshold {best:.2f}." if best else ""
+        return (
+            f"Measured on {evaluation.images} images with {evaluation.overall.objects:,} annotated objects.{hint} AP is average "
+            f"precision by COCO's method at the IoU given, with at most {evaluation.max_detections} detections per class and "
+            f"image; precision and recall are at IoU .5.\n\n{evaluation.markdown()}\n"
+        )
+    plain = "**No evaluation was made**: how good this model is on images that it has not seen is not known.\n"
+    if training.validation_ap50 is None or training.validation_ap is None:
+        return plain
+    return (
+        f"{plain}\nOn the {training.validation_images} images by which the best epoch was chosen, which makes the figures "
+        f"flatter it, AP@.5 was {training.validation_ap50:.3f} and AP@.5:.95 was {training.validation_ap:.3f}.\n"
+    )
