@@ -1,0 +1,259 @@
+"""The network and its parts: shapes, any size, padding, and what each loss and assignment is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from retinaj.boxes import iou_matrix
+from retinaj.errors import RetinaJError
+from retinaj.network.anchors import anchor_grid, best_anchor_iou, fit_anchors
+from retinaj.network.backbones import freeze_batch_norm
+from retinaj.network.box_coding import decode_boxes, encode_boxes
+from retinaj.network.config import BACKBONES, AnchorConfig, NetworkConfig
+from retinaj.network.detection import decode_levels, detections, network_input
+from retinaj.network.losses import focal_loss, giou_loss, positives, smooth_l1_loss
+from retinaj.network.nms import ROUNDS, greedy_nms
+from retinaj.network.retinanet import build_network, flatten_levels
+from retinaj.network.targets import BACKGROUND, IGNORED, assign_atss, assign_by_iou
+from retinaj.network.untyped import keras
+from retinaj.training.data import average_down, pad_to_multiple
+
+ANCHORS = AnchorConfig(min_level=3, max_level=5, base=2.0)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_network_has_an_output_for_every_anchor(backbone: str, channels: int) -> None:
+    config = NetworkConfig(backbone=backbone, channels=channels, num_classes=2, pyramid_width=16, fill=(0.0,) * channels)
+    network = build_network(config)
+    outputs = network(tf.zeros([1, 64, 96, channels]))
+    anchors = anchor_grid(config.anchors, 64, 96)
+    assert flatten_levels(outputs["class_logits"], 2).shape == (1, len(anchors), 2)
+    assert flatten_levels(outputs["box_deltas"], 4).shape == (1, len(anchors), 4)
+    scores = tf.sigmoid(flatten_levels(outputs["class_logits"], 2))
+    assert float(tf.reduce_mean(scores)) == pytest.approx(config.prior, rel=0.5)  # the class head starts at the prior
+
+
+@pytest.mark.parametrize("levels", [(2, 4), (3, 5), (3, 7)])
+def test_pyramid_levels_are_an_option(levels: tuple[int, int]) -> None:
+    config = NetworkConfig(num_classes=1, anchors=AnchorConfig(min_level=levels[0], max_level=levels[1]), pyramid_width=16)
+    side = 128
+    outputs = build_network(config)(tf.zeros([1, side, side, 3]))
+    assert [feature.shape[1] for feature in outputs["class_logits"]] == [
+        side // 2**level for level in range(levels[0], levels[1] + 1)
+    ]
+
+
+def test_light_has_no_imagenet_weights() -> None:
+    with pytest.raises(RetinaJError, match="light has no ImageNet weights"):
+        build_network(NetworkConfig(num_classes=1), imagenet_weights=True)
+
+
+def test_freezing_touches_only_the_backbones_batch_norm() -> None:
+    network = build_network(NetworkConfig(backbone="mobilenet_v1", num_classes=1, pyramid_width=16))
+    before = len(network.trainable_variables)
+    freeze_batch_norm(network)
+    frozen = [v.path for v in network.variables if v.path not in {t.path for t in network.trainable_variables}]
+    assert before - len(network.trainable_variables) == 27 * 2  # gamma and beta of MobileNet's 27 BatchNorms
+    assert all("head" not in path for path in frozen)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 64), (97, 130), (1, 1), (31, 200)])
+@pytest.mark.parametrize("downsampling", [1, 2, 4])
+def test_graph_pads_and_averages_as_training_does(size: tuple[int, int], downsampling: int) -> None:
+    config = NetworkConfig(num_classes=1, downsampling=downsampling, fill=(0.5, -1.0, 2.0))
+    image = np.random.default_rng(0).normal(size=(*size, 3)).astype(np.float32)
+    multiple = config.stride // downsampling
+    expected = pad_to_multiple(average_down(image, config), multiple, np.asarray(config.fill, np.float32))
+    np.testing.assert_allclose(network_input(tf.constant(image[None]), config)[0], expected, atol=1e-6)
+
+
+def detect_once(config: NetworkConfig, image: NDArray[np.float32], overlap: float = 0.5) -> NDArray[np.float32]:
+    keras.utils.set_random_seed(3)
+    return np.asarray(detections(build_network(config), config, tf.constant(image), tf.constant(overlap)))
+
+
+def test_detections_of_any_size_lie_inside_the_image_best_first() -> None:
+    config = NetworkConfig(num_classes=2, prior=0.3, pyramid_width=16, downsampling=2)
+    rows = detect_once(config, np.random.default_rng(1).normal(size=(2, 77, 101, 3)).astype(np.float32))
+    assert rows.shape == (2, config.max_detections, 6)
+    found = rows[rows[..., 4] > 0]
+    assert len(found) > 10
+    assert (found[:, :2] >= 0).all()
+    assert (found[:, 2] <= 101).all()
+    assert (found[:, 3] <= 77).all()
+    assert set(found[:, 5]) <= {1.0, 2.0}
+    assert (np.diff(rows[..., 4], axis=1) <= 0).all()
+    assert (rows[rows[..., 4] == 0] == 0).all()
+
+
+def test_image_smaller_than_the_candidates_still_detects() -> None:
+    config = NetworkConfig(num_classes=1, prior=0.3, pyramid_width=16)
+    rows = detect_once(config, np.zeros((1, 8, 8, 3), np.float32))
+    assert rows.shape == (1, config.max_detections, 6)
+
+
+def test_functional_model_of_stock_layers_equals_the_eager_graph_after_reloading(tmp_path) -> None:
+    config = NetworkConfig(num_classes=2, prior=0.3, pyramid_width=16)
+    keras.utils.set_random_seed(3)
+    network = build_network(config)
+    symbol = keras.Input((None, None, 3), name="image")
+    keras.Model(symbol, detections(network, config, symbol, 0.5)).save(tmp_path / "model.keras")
+    reloaded = keras.models.load_model(tmp_path / "model.keras")
+    image = np.random.default_rng(1).normal(size=(1, 77, 101, 3)).astype(np.float32)
+    np.testing.assert_allclose(reloaded(image), detections(network, config, image, 0.5), atol=1e-4)
+
+
+# --- anchors ---
+
+
+def test_decoding_zero_gives_the_anchor_grid() -> None:
+    config = NetworkConfig(num_classes=1, anchors=ANCHORS)
+    maps = [tf.zeros([1, 64 // 2**level, 96 // 2**level, ANCHORS.per_cell * 4]) for level in ANCHORS.levels]
+    np.testing.assert_allclose(decode_levels(maps, config)[0], anchor_grid(ANCHORS, 64, 96), atol=1e-4)
+
+
+def test_best_anchor_equals_brute_force() -> None:
+    random = np.random.default_rng(0)
+    low = random.uniform(64, 128, (50, 2))
+    boxes = np.concatenate([low, low + random.uniform(4, 80, (50, 2))], axis=1).astype(np.float32)
+    expected = iou_matrix(boxes, anchor_grid(ANCHORS, 256, 256)).max(axis=1)
+    np.testing.assert_allclose(best_anchor_iou(ANCHORS, boxes), expected, atol=1e-3)
+
+
+def test_anchors_are_fitted_to_small_objects() -> None:
+    random = np.random.default_rng(0)
+    low = random.uniform(0, 200, (200, 2))
+    boxes = np.concatenate([low, low + random.uniform(7, 14, (200, 1))], axis=1).astype(np.float32)
+    fit = fit_anchors(boxes, np.zeros(200, np.int32))
+    assert fit.downsampling == 1
+    assert fit.config.min_level == 2  # P3's smallest anchor is too large
+    assert fit.coverage > 0.95
+
+
+def test_class_coverage_tells_which_class_is_left_out() -> None:
+    boxes = np.array([[0, 0, 40, 40]] * 9 + [[0, 0, 300, 3]], np.float32)
+    fit = fit_anchors(boxes, np.array([0] * 9 + [1], np.int32))
+    assert fit.class_coverage[1] == 0
+    assert fit.class_coverage[0] == 1
+    assert fit.coverage == pytest.approx(0.9)
+
+
+# --- targets ---
+
+
+@pytest.mark.parametrize("assign", [assign_atss, assign_by_iou])
+def test_every_box_finds_an_anchor_and_anchors_carry_their_box(assign) -> None:
+    boxes = np.array([[10, 10, 30, 34], [40, 8, 44, 12], [50, 50, 110, 100], [0, 0, 3, 60]], np.float32)
+    label = np.array([0, 1, 2, 1], np.int32)
+    targets = assign(ANCHORS, 128, 128, boxes, label)
+    positive = targets.label >= 0
+    assert {tuple(box) for box in targets.boxes[positive]} == {tuple(box) for box in boxes}
+    for box, name in zip(boxes, label, strict=True):
+        assert set(targets.label[positive & (targets.boxes == box).all(axis=1)]) == {name}
+    assert not targets.boxes[~positive].any()
+
+
+@pytest.mark.parametrize("assign", [assign_atss, assign_by_iou])
+def test_no_box_means_all_background(assign) -> None:
+    targets = assign(ANCHORS, 64, 64, np.zeros((0, 4), np.float32), np.zeros(0, np.int32))
+    assert (targets.label == BACKGROUND).all()
+
+
+def test_iou_assignment_ignores_the_doubtful() -> None:
+    box = np.array([[32, 32, 56, 56]], np.float32)
+    targets = assign_by_iou(ANCHORS, 128, 128, box, np.zeros(1, np.int32))
+    iou = iou_matrix(anchor_grid(ANCHORS, 128, 128), box)[:, 0]
+    assert (targets.label[iou >= 0.5] == 0).all()
+    assert (targets.label[(iou >= 0.4) & (iou < 0.5)] == IGNORED).all()
+    assert (targets.label[iou < 0.4] == BACKGROUND).all()
+
+
+# --- losses ---
+
+
+def test_focal_loss_is_equation_5() -> None:
+    logits = np.array([[[2.0, -1.0], [0.5, 0.0], [3.0, 3.0]]], np.float32)
+    label = np.array([[0, BACKGROUND, IGNORED]], np.int32)
+    probability = 1 / (1 + np.exp(-logits))
+    expected = 0.0
+    for anchor, target in ((0, (1, 0)), (1, (0, 0))):
+        for name in range(2):
+            p = probability[0, anchor, name]
+            expected += -0.25 * (1 - p) ** 2 * np.log(p) if target[name] else -0.75 * p**2 * np.log(1 - p)
+    assert float(focal_loss(tf.constant(logits), tf.constant(label))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_coding_is_invertible() -> None:
+    anchors = anchor_grid(ANCHORS, 64, 64)
+    centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
+    boxes = anchors + np.random.default_rng(0).uniform(-2, 2, anchors.shape).astype(np.float32)
+    np.testing.assert_allclose(decode_boxes(centre, size, encode_boxes(centre, size, boxes)), boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize("loss", [giou_loss, smooth_l1_loss])
+def test_box_loss_is_zero_when_right_grows_when_wrong_and_skips_background(loss) -> None:
+    anchors = np.array([[0, 0, 16, 16], [16, 0, 32, 16]], np.float32)
+    centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
+    target = np.array([[[1, 2, 14, 15], [0, 0, 0, 0]]], np.float32)
+    right = encode_boxes(centre, size, tf.constant(target + [[[0, 0, 0, 0], [16, 0, 32, 16]]], tf.float32))
+    positive = tf.constant([[1.0, 0.0]])
+    assert float(loss(right, centre, size, target, positive)) == pytest.approx(0, abs=1e-5)
+    moved = [right + tf.constant([shift, 0.0, 0.0, 0.0]) for shift in (0.1, 0.5, 1.0)]
+    worse = [float(loss(deltas, centre, size, target, positive)) for deltas in moved]
+    assert 0 < worse[0] < worse[1] < worse[2]
+
+
+def test_giou_of_a_worked_example() -> None:
+    anchors = np.array([[0, 0, 2, 2]], np.float32)  # predicted as it is; truth is shifted by one: IoU 2/6, hull 6
+    centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
+    loss = giou_loss(tf.zeros([1, 1, 4]), centre, size, np.array([[[1, 0, 3, 2]]], np.float32), tf.ones([1, 1]))
+    assert float(loss) == pytest.approx(1 - 1 / 3, abs=1e-5)
+
+
+def test_image_without_objects_has_a_finite_loss_and_gradient() -> None:
+    label = tf.fill([1, 4], BACKGROUND)
+    deltas = tf.Variable(tf.zeros([1, 4, 4]))
+    logits = tf.Variable(tf.zeros([1, 4, 2]))
+    anchors = anchor_grid(AnchorConfig(min_level=3, max_level=3, scales=(1.0,)), 16, 16)
+    centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
+    with tf.GradientTape() as tape:
+        loss = focal_loss(logits, label) + giou_loss(deltas, centre, size, tf.zeros([1, 4, 4]), positives(label))
+    gradients = tape.gradient(loss, [logits, deltas])
+    assert np.isfinite(float(loss))
+    assert all(np.isfinite(np.asarray(gradient)).all() for gradient in gradients)
+
+
+# --- NMS ---
+
+
+def reference_nms(boxes: NDArray[np.float32], labels: NDArray[np.int32], overlap: float) -> list[int]:
+    """Greedy NMS as everyone writes it."""
+    kept: list[int] = []
+    for index in range(len(boxes)):
+        rivals = [k for k in kept if labels[k] == labels[index]]
+        if not rivals or iou_matrix(boxes[rivals], boxes[index : index + 1]).max() <= overlap:
+            kept.append(index)
+    return kept
+
+
+@pytest.mark.parametrize("overlap", [0.2, 0.5, 0.8])
+def test_nms_equals_greedy_nms(overlap: float) -> None:
+    random = np.random.default_rng(7)
+    low = random.uniform(0, 60, (300, 2))
+    boxes = np.concatenate([low, low + random.uniform(10, 30, (300, 2))], axis=1).astype(np.float32)
+    labels = random.integers(0, 3, 300).astype(np.int32)
+    keep = np.asarray(greedy_nms(tf.constant(boxes[None]), tf.constant(labels[None]), tf.constant(overlap)))[0]
+    assert np.flatnonzero(keep).tolist() == reference_nms(boxes, labels, overlap)
+
+
+def test_nms_is_exact_along_chains_as_deep_as_promised() -> None:
+    depth = ROUNDS
+    left = np.arange(depth) * 3.0  # each overlaps only its neighbours above .5: every other one stays
+    boxes = np.stack([left, 0 * left, left + 10, 0 * left + 10], axis=1).astype(np.float32)
+    labels = np.zeros(depth, np.int32)
+    keep = np.asarray(greedy_nms(tf.constant(boxes[None]), tf.constant(labels[None]), 0.5))[0]
+    assert np.flatnonzero(keep).tolist() == reference_nms(boxes, labels, 0.5) == list(range(0, depth, 2))
