@@ -48,6 +48,8 @@ class Detector:
         score_floor: no threshold below this has an effect.
         overlap: the default of NMS.
         max_detections: the most boxes per plane.
+        weights_sha256: of the trained weights: tells two models of one name apart.
+        record: how it was made and trained; None for a model of other origin.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Detector:
     score_floor: float
     overlap: float
     max_detections: int
+    weights_sha256: str = ""
+    record: ModelRecord | None = None
 
     @classmethod
     def of(cls, record: ModelRecord, runtime: Runtime) -> Detector:
@@ -71,6 +75,8 @@ class Detector:
             score_floor=record.network.score_floor,
             overlap=record.network.overlap,
             max_detections=record.network.max_detections,
+            weights_sha256=record.weights_sha256,
+            record=record,
         )
 
     def detect(

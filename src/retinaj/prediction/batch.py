@@ -1,0 +1,197 @@
+"""Detection on an image or a folder of images, with a table, a ROI set and a picture for each."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retinaj.boxes import Boxes
+from retinaj.errors import RetinaJError
+from retinaj.files import atomic_path, write_text
+from retinaj.images import find_images, read_image
+from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
+from retinaj.prediction.outputs import count_classes, write_csv, write_roi_set
+from retinaj.prediction.overlay import draw_overlay
+
+SETTINGS_FILE = "prediction.json"
+COUNTS_FILE = "counts.csv"
+
+
+@dataclass(frozen=True)
+class ImageOutcome:
+    """What became of one image.
+
+    Attributes:
+        source: the image file.
+        csv, rois, overlay: the files made for it; they exist unless there is an error.
+        counts: how many boxes of each class were found.
+        skipped: whether an earlier run had finished it.
+        error: why there is no result, or None.
+    """
+
+    source: Path
+    csv: Path
+    rois: Path
+    overlay: Path
+    counts: dict[str, int]
+    skipped: bool = False
+    error: str | None = None
+
+
+def predict(
+    source: Path,
+    detector: Detector,
+    output: Path,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    overlap: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[ImageOutcome]:
+    """Detect objects on one image, or on every image of a folder, and write the results.
+
+    For each image, named after it: NAME.csv (see `retinaj.prediction.outputs.write_csv`), NAME_RoiSet.zip for ImageJ's ROI
+    Manager, and NAME_overlay.png. Beside them counts.csv, with the number of objects of each class on each image, and
+    prediction.json, with the settings. Images whose names differ only in the suffix keep it: a_png.csv and a_tif.csv.
+
+    A run into the output of an interrupted one with the same settings goes on where that stopped: images that have all
+    three files are not detected again, unless the image is newer. An image that cannot be read does not stop the others.
+
+    Args:
+        source: a PNG, JPEG or TIFF image (also a stack), or a folder of them.
+        detector: the model.
+        output: folder to make, or the one of an interrupted run.
+        threshold: the lowest score that is kept, above 0 up to 1.
+        overlap: see `Detector.detect`; default: the model's.
+        progress: called as progress(images done, images in all) before the first and after each image.
+
+    Returns:
+        One outcome per image, in natural order of their names; look at `error` of each.
+
+    Raises:
+        RetinaJError: if `source` does not exist or has no images, an option is out of range, or `output` holds something else,
+            or results with other settings.
+    """
+    source, output = Path(source), Path(output)
+    overlap = detector.overlap if overlap is None else overlap
+    check_fraction("threshold", threshold)
+    check_fraction("overlap", overlap)
+    images = _images(source)
+    _claim(output, _settings(detector, threshold, overlap))
+    outcomes: list[ImageOutcome] = []
+    try:
+        for path, name in zip(images, output_names(images), strict=True):
+            if progress is not None:
+                progress(len(outcomes), len(images))
+            outcomes.append(_predict_one(path, name, detector, output, threshold, overlap))
+        if progress is not None:
+            progress(len(outcomes), len(images))
+    finally:  # also when interrupted: the counts of what is there
+        _write_counts(output / COUNTS_FILE, outcomes, detector.class_names)
+    return outcomes
+
+
+def output_names(images: Sequence[Path]) -> list[str]:
+    """A name for the results of each image: its stem; where that is not unique, with the suffix.
+
+    Upper and lower case count as equal, because they are on Windows and macOS.
+
+    >>> output_names([Path("a.png"), Path("A.tif"), Path("b.png")])
+    ['a_png', 'A_tif', 'b']
+    """
+    stems = Counter(path.stem.casefold() for path in images)
+    names = [path.stem if stems[path.stem.casefold()] == 1 else path.name.replace(".", "_") for path in images]
+    used: set[str] = set()
+    for at, name in enumerate(names):
+        number = 2
+        while names[at].casefold() in used:
+            names[at] = f"{name}-{number}"
+            number += 1
+        used.add(names[at].casefold())
+    return names
+
+
+def _images(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
+    if not source.exists():
+        raise RetinaJError(f"{source} does not exist; expected an image or a folder of images.")
+    images = find_images(source)
+    if not images:
+        raise RetinaJError(f"{source} has no images in it; expected PNG, JPEG or TIFF files.")
+    return images
+
+
+def _predict_one(path: Path, name: str, detector: Detector, output: Path, threshold: float, overlap: float) -> ImageOutcome:
+    table, rois, overlay = output / f"{name}.csv", output / f"{name}_RoiSet.zip", output / f"{name}_overlay.png"
+    try:
+        if _is_finished(path, (table, rois, overlay)):
+            return ImageOutcome(path, table, rois, overlay, count_classes(table), skipped=True)
+        image = read_image(path)
+        boxes = detector.detect(image, threshold=threshold, overlap=overlap)
+        write_roi_set(rois, boxes)
+        with atomic_path(overlay) as temporary:
+            draw_overlay(image, boxes).save(temporary, "PNG")
+        write_csv(table, boxes)  # last: where it is, the others are
+    except RetinaJError as error:
+        return ImageOutcome(path, table, rois, overlay, {}, error=str(error))
+    except OSError as error:  # a full disk or a lost network drive concerns all images that follow
+        raise RetinaJError(f"The results of {path} cannot be written to {output}: {error.strerror or error}.") from error
+    return ImageOutcome(path, table, rois, overlay, _counts(boxes))
+
+
+def _is_finished(image: Path, results: Sequence[Path]) -> bool:
+    if not (image.is_file() and all(path.is_file() for path in results)):
+        return False
+    return all(path.stat().st_mtime_ns >= image.stat().st_mtime_ns for path in results)
+
+
+def _counts(boxes: Boxes) -> dict[str, int]:
+    return dict(Counter(boxes.names))
+
+
+def _settings(detector: Detector, threshold: float, overlap: float) -> dict[str, Any]:
+    return {
+        "format": "retinaj-prediction",
+        "model": detector.name,
+        "weights_sha256": detector.weights_sha256,
+        "classes": list(detector.class_names),
+        "threshold": threshold,
+        "overlap": overlap,
+    }
+
+
+def _claim(output: Path, settings: dict[str, Any]) -> None:
+    """Make the output folder, or check that it is from a run with the same settings."""
+    record = output / SETTINGS_FILE
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        write_text(record, json.dumps(settings, indent=2) + "\n")
+        return
+    if not record.is_file():
+        raise RetinaJError(f"{output} already exists and holds other things; choose a new folder for the results.")
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RetinaJError(f"{record} is damaged, so it is not known how its results were made: {error}.") from error
+    if found == settings:
+        return
+    other = found if isinstance(found, dict) else {}
+    differing = [key for key in settings if other.get(key) != settings[key]]
+    first = differing[0] if differing else "format"
+    raise RetinaJError(
+        f"{output} holds results of other settings: {first} was {other.get(first)!r} and is {settings.get(first)!r} now. "
+        "Choose a new folder, or the same settings to go on with the interrupted run."
+    )
+
+
+def _write_counts(path: Path, outcomes: Sequence[ImageOutcome], class_names: Sequence[str]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["image", *class_names, "error"])
+        for outcome in outcomes:
+            numbers = ["" if outcome.error else outcome.counts.get(name, 0) for name in class_names]
+            writer.writerow([outcome.source.name, *numbers, outcome.error or ""])

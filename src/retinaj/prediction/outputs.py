@@ -1,0 +1,66 @@
+"""Detections as files: a CSV table and an ImageJ RoiSet.zip."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+from retinaj.annotations.imagej_roi import write_roi_set
+from retinaj.boxes import Boxes
+from retinaj.errors import RetinaJError
+from retinaj.files import atomic_path
+
+COLUMNS = ("x_min", "y_min", "x_max", "y_max", "score", "class")
+PLANE_COLUMNS = ("t", "z")
+
+__all__ = ["COLUMNS", "PLANE_COLUMNS", "count_classes", "write_csv", "write_roi_set"]
+
+
+def write_csv(path: Path, boxes: Boxes) -> None:
+    """Write one row per box, whole or not at all.
+
+    The columns are x_min, y_min, x_max, y_max in pixels (the origin is the top-left corner of the top-left pixel), score and
+    class; for a stack also t and z, the time frame and slice, counted from 1 as ImageJ does. Numbers have all digits that
+    float32 has.
+
+    Args:
+        path: the CSV file, UTF-8.
+        boxes: with scores.
+
+    Raises:
+        RetinaJError: if the boxes have no scores.
+    """
+    if boxes.score is None:
+        raise RetinaJError(f"The boxes for {path} have no scores; a table of detections needs them.")
+    columns = COLUMNS if boxes.plane is None else COLUMNS + PLANE_COLUMNS
+    with atomic_path(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        for at, (corners, score, name) in enumerate(zip(boxes.xyxy, boxes.score, boxes.names, strict=True)):
+            row = [*(_shortest(value) for value in corners), _shortest(score), name]
+            if boxes.plane is not None:
+                t, _, z = (boxes.plane[at] + 1).tolist()
+                row += [str(t), str(z)]
+            writer.writerow(row)
+
+
+def count_classes(path: Path) -> dict[str, int]:
+    """How many boxes of each class a CSV by `write_csv` has.
+
+    Raises:
+        RetinaJError: if it is not such a file.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if tuple(reader.fieldnames or ())[: len(COLUMNS)] != COLUMNS:
+                raise RetinaJError(f"{path} is not a table of detections: its first line is not {','.join(COLUMNS)}.")
+            return dict(Counter(str(row["class"]) for row in reader))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RetinaJError(f"{path} is not a readable table of detections: {error}.") from error
+
+
+def _shortest(value: float) -> str:
+    """The shortest decimal text that gives the same float32 again."""
+    return f"{value:.9g}" if abs(value) >= 1e16 else str(value)
