@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
-import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from retinaj.errors import RetinaJError
 from retinaj.network.config import BACKBONES
-from retinaj.prediction.detector import DEFAULT_THRESHOLD
+from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector
 
 app = typer.Typer(
     name="retinaj",
@@ -138,15 +139,149 @@ def train(
 
 
 @_command
+def evaluate(
+    images: Images,
+    annotations: Annotations,
+    model: Model,
+    output: Annotated[Path, typer.Option(help="Folder to make, with evaluation.json, evaluation.md and report.html.")],
+    names: Names = None,
+    threshold: Threshold = DEFAULT_THRESHOLD,
+    overlap: Overlap = None,
+) -> None:
+    """Measure a model on annotated images: AP by class, a table and a report to look at."""
+    from retinaj.evaluation.run import EVALUATION_FILE, REPORT_FILE
+    from retinaj.evaluation.run import evaluate as run_evaluation
+    from retinaj.files import write_text
+    from retinaj.model_folder import TRAINING_FOLDER
+
+    detector = _open_model(model)
+    training = model / TRAINING_FOLDER
+    history = training / "history.csv"
+    with _progress("evaluating") as progress:
+        evaluation = run_evaluation(
+            images,
+            annotations,
+            detector,
+            output,
+            names=names,
+            threshold=threshold,
+            overlap=overlap,
+            history=history if history.is_file() else None,
+            progress=progress,
+        )
+    for note in evaluation.dataset.notes:
+        _say(f"Note: {note}")
+    Console().print(evaluation.result.table())
+    if training.is_dir():
+        write_text(training / EVALUATION_FILE, evaluation.result.to_json() + "\n")
+        _say(f"The figures were also put into {training}, for the documentation of a package.")
+    _say(f"Report: {output / REPORT_FILE}")
+
+
+@_command
 def predict(
     source: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
     model: Model,
-    output: Annotated[Path, typer.Option(help="Folder for CSV, RoiSet.zip and overlay of each image.")],
+    output: Annotated[Path, typer.Option(help="Folder for CSV, RoiSet.zip and overlay picture of each image.")],
     threshold: Threshold = DEFAULT_THRESHOLD,
     overlap: Overlap = None,
 ) -> None:
     """Detect objects on an image, or on all images of a folder."""
-    raise NotImplementedError
+    from retinaj.prediction.batch import predict as run_prediction
+
+    with _progress("detecting") as progress:
+        outcomes = run_prediction(source, _open_model(model), output, threshold=threshold, overlap=overlap, progress=progress)
+    failed = [outcome for outcome in outcomes if outcome.error]
+    boxes = sum(sum(outcome.counts.values()) for outcome in outcomes)
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    earlier = f" ({skipped} of them earlier)" if skipped else ""
+    _say(f"{boxes} boxes on {len(outcomes) - len(failed)} images{earlier}, in {output}.")
+    if failed:
+        for outcome in failed:
+            _say(f"Failed: {outcome.error}")
+        raise RetinaJError(f"{len(failed)} of {len(outcomes)} images could not be used; see above.")
+
+
+@_command
+def package(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    output: Annotated[Path, typer.Option(help="Zip file to make.")],
+    metadata: Annotated[
+        Path | None, typer.Option(help="metadata.yaml: authors, licence, citations, ... see docs/packaging.md.")
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Image for test, cover and sample. [default: one that training kept]")
+    ] = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="Folder of `retinaj evaluate`. [default: the last one of this model]")
+    ] = None,
+) -> None:
+    """Write a bioimage.io package with keras_v3, ONNX and SavedModel weights, and test it."""
+    from retinaj_zoo.metadata import read_metadata
+    from retinaj_zoo.packaging import package_model
+
+    details = None if metadata is None else read_metadata(metadata)
+    package_model(model, output, image=image, evaluation=evaluation, metadata=details, log=_say)
+
+
+@_command
+def imagej(
+    macro: Annotated[Path | None, typer.Argument(help="Macro to run without a window. [default: open the window]")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help="What the macro gets from getArgument(), one a line.")] = None,
+    fiji: Annotated[Path | None, typer.Option(help="Fiji folder to use instead of the embedded ImageJ.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="PyImageJ endpoint to use instead, such as sc.fiji:fiji:2.16.0.")] = None,
+) -> None:
+    """Run a macro in ImageJ with `RetinaJ Detect...`, or open ImageJ's window with it in the Plugins menu."""
+    import retinaj_bridge
+
+    if macro is None:
+        retinaj_bridge.open_window(fiji=fiji, endpoint=endpoint)
+    else:
+        retinaj_bridge.run_macro(macro, arguments or [], fiji=fiji, endpoint=endpoint)
+
+
+@_command
+def demo(
+    data: Annotated[Path | None, typer.Option(help="PASCAL VOC folder with ImageSets/Main. [default: example images]")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to make. [default: retinaj-demo]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="[default: chosen for the data]")] = None,
+) -> None:
+    """Train, evaluate, package and test a model, and let an ImageJ macro put its boxes into the ROI Manager."""
+    from retinaj.demo import run_demo
+
+    run_demo(data, output, epochs)
+
+
+@_command
+def example_data(
+    folder: Annotated[Path, typer.Argument(help="Folder to make.")],
+    seed: Annotated[int, typer.Option(help="Of the images.")] = 0,
+) -> None:
+    """Draw a small data set of microscopy-like images with PASCAL VOC annotations, to look at and to train on."""
+    from retinaj.example_data import make_example_data
+
+    make_example_data(folder, seed=seed)
+    _say(f"Images, annotations and lists are in {folder}.")
+
+
+def _open_model(path: Path) -> Detector:
+    """A model folder or a package."""
+    from retinaj_zoo import open_model
+
+    return open_model(path)
+
+
+@contextmanager
+def _progress(what: str) -> Generator[Callable[[int, int], None]]:
+    """A bar with an estimate, on a terminal; yields what to call with (done, in all)."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console, transient=True, disable=not _console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _say(line: str) -> None:
+    _console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _validation(value: str | None) -> tuple[float | None, Path | None]:
@@ -186,8 +321,6 @@ def _checked(kind: Any, values: dict[str, Any]) -> Any:
 
 def main() -> None:
     """Run the command line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
     # A polite kill is an interruption like Ctrl-C: what was reached is kept.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     app()

@@ -30,7 +30,8 @@ def greedy_nms(boxes: Any, labels: Any, overlap: Any) -> Any:
     sides = ops.maximum(sides, 0.0)
     intersection = sides[..., 0] * sides[..., 1]
     area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
-    union = area[:, :, None] + area[:, None, :] - intersection
+    # Not a sum of the two areas: Keras 3.15 on TensorFlow takes [1, N, 1] + [1, 1, N] for a bias and adds it along one axis.
+    union = area[:, :, None] - (intersection - area[:, None, :])
     rank = ops.cumsum(ops.ones_like(area), axis=1)
     drops = (
         ops.cast(ops.greater(intersection, overlap * union), "float32")

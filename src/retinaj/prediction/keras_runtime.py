@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from retinaj.model_folder import ModelRecord, load_network
 from retinaj.network.detection import detections
+from retinaj.network.untyped import tf
 
 
 class KerasRuntime:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from retinaj.augmentation import random_window
@@ -20,6 +19,7 @@ from retinaj.images import read_image
 from retinaj.model_folder import ModelRecord
 from retinaj.network.config import NetworkConfig
 from retinaj.network.targets import Targets, assign_atss, assign_by_iou
+from retinaj.network.untyped import tf
 from retinaj.prediction.detector import to_channels
 
 # Images kept in memory after their first reading; more are read again in each epoch.
@@ -91,7 +91,7 @@ class WindowSource:
         wanted = max(len(samples), settings.windows_per_epoch)
         self.steps = -(-wanted // settings.batch_size)
 
-    def epoch(self, number: int) -> tf.data.Dataset[Any]:
+    def epoch(self, number: int) -> Any:
         """The batches of one epoch (from 1), each a window float32 [batch, side, side, channel], labels int32 [batch, A]
         and boxes float32 [batch, A, 4] as `Targets` has them."""
         settings, side = self._record.training.settings, self._record.training.window
@@ -101,7 +101,7 @@ class WindowSource:
         def make(position: NDArray[np.int64]) -> _Window:
             return self._window(number, int(position), int(order[position]))
 
-        def load(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def load(position: Any) -> tuple[Any, Any, Any]:
             image, label, boxes = tf.numpy_function(make, [position], (tf.float32, tf.int32, tf.float32))
             image.set_shape((side, side, self._record.network.channels))
             label.set_shape((None,))

@@ -6,9 +6,8 @@ import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import tensorflow as tf
-
 from retinaj.files import atomic_path
+from retinaj.network.untyped import tf
 
 HISTORY_FILE = "history.csv"
 TENSORBOARD_FOLDER = "tensorboard"

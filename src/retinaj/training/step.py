@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from retinaj.model_folder import ModelRecord
 from retinaj.network.anchors import anchor_grid
 from retinaj.network.detection import select_detections
 from retinaj.network.losses import focal_loss, giou_loss, positives, smooth_l1_loss
 from retinaj.network.retinanet import flatten_levels
-from retinaj.network.untyped import keras, ops
+from retinaj.network.untyped import keras, ops, tf
 from retinaj.training.settings import TrainingSettings
 
 _FINAL_LEARNING_RATE = 0.02  # of the highest
