@@ -61,12 +61,22 @@ def read(path: Path) -> Annotation:
 
 
 def write(path: Path, boxes: Boxes, *, image_name: str, size: tuple[int, int], channels: int = 3) -> None:
-    """Write one VOC file, whole or not at all. Scores and planes have no place in VOC and are not written.
+    """Write one VOC file, whole or not at all: what `to_xml` makes.
+
+    Raises:
+        RetinaJError: if a name contains a character that XML cannot hold.
+    """
+    content = to_xml(boxes, image_name=image_name, size=size, channels=channels)
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(content)
+
+
+def to_xml(boxes: Boxes, *, image_name: str, size: tuple[int, int], channels: int = 3) -> bytes:
+    """The content of a VOC file. Scores and planes have no place in VOC and are left out.
 
     Coordinates are written with as many digits as they need: `read` gives the same boxes back.
 
     Args:
-        path: the XML file.
         boxes: what to write.
         image_name: the image's file name.
         size: (width, height) of the image in pixels.
@@ -89,8 +99,7 @@ def write(path: Path, boxes: Boxes, *, image_name: str, size: tuple[int, int], c
         for tag, value, shift in zip(_CORNERS, xyxy, (1, 1, 0, 0), strict=True):
             _add(box, tag, f"{value + shift:.17g}")
     ElementTree.indent(root, "\t")
-    with atomic_path(Path(path)) as temporary:
-        ElementTree.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
 def _parse(path: Path) -> Element:
