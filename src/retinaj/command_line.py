@@ -1,0 +1,51 @@
+"""What all commands share: how they speak, show progress and fail."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from retinaj.errors import RetinaJError
+
+console = Console(stderr=True)
+
+Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF).")]
+Annotations = Annotated[Path, typer.Argument(help="Folder of PASCAL VOC XML files, or one COCO JSON file.")]
+Names = Annotated[Path | None, typer.Option(help="Text file with the names of the images to use, one a line. [default: all]")]
+
+
+def with_plain_errors(function: Callable[..., None]) -> Callable[..., None]:
+    """A command whose errors, where the user can put them right, are one line and not a traceback."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            function(*args, **options)
+        except RetinaJError as error:
+            console.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as interruption:
+            raise typer.Exit(130) from interruption
+
+    return run
+
+
+@contextmanager
+def progress_bar(what: str) -> Generator[Callable[[int, int], None]]:
+    """A bar with an estimate, on a terminal; yields what to call with (done, in all)."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def say(line: str) -> None:
+    """Tell the user one line, as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,130 @@
+"""The command `retinaj train`: options to settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from retinaj.command_line import Annotations, Images, Names, console
+from retinaj.errors import RetinaJError
+from retinaj.network.config import BACKBONES
+
+
+def _backbone(value: str | None) -> str | None:
+    if value is not None and value not in BACKBONES:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(BACKBONES)}.")
+    return value
+
+
+def train(
+    images: Images,
+    annotations: Annotations,
+    output: Annotated[Path, typer.Option(help="Model folder to make.")],
+    names: Names = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(help="Share of the images (0.2), or a text file of names, or a COCO JSON file. [default: 0.2]"),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(BACKBONES)}. [default: light]", callback=_backbone)
+    ] = None,
+    imagenet_weights: Annotated[
+        bool, typer.Option("--imagenet-weights", help="Start the backbone from ImageNet weights (downloaded once).")
+    ] = False,
+    epochs: Annotated[int | None, typer.Option(help="[default: 40]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Training windows in a step. [default: 4]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest, after warm-up. [default: 0.001]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
+    box_loss: Annotated[Literal["giou", "smooth_l1"] | None, typer.Option(help="[default: giou]")] = None,
+    assignment: Annotated[Literal["atss", "iou"] | None, typer.Option(help="[default: atss]")] = None,
+    focal_alpha: Annotated[float | None, typer.Option(help="Weight of objects in the class loss. [default: 0.25]")] = None,
+    focal_gamma: Annotated[float | None, typer.Option(help="Focus on what is scored badly. [default: 2]")] = None,
+    class_weight: Annotated[float | None, typer.Option(help="Of the class loss. [default: 1]")] = None,
+    box_weight: Annotated[float | None, typer.Option(help="Of the localisation loss. [default: 2]")] = None,
+    levels: Annotated[
+        str | None, typer.Option(help="First and last pyramid level, as in 3-7. [default: fitted to the boxes]")
+    ] = None,
+    downsampling: Annotated[
+        int | None, typer.Option(help="Average images down by 1, 2, 4 or 8. [default: fitted to the boxes]")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(help="Side of the training windows, downsampled pixels. [default: fitted to the boxes]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in OUTPUT.")] = False,
+) -> None:
+    """Train a model on annotated images."""
+    from retinaj.training.run_folder import load_run
+    from retinaj.training.settings import TrainingSettings
+
+    share, validation_list = _validation(validation)
+    given: dict[str, Any] = {
+        "backbone": backbone,
+        "imagenet_weights": imagenet_weights or None,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "validation": share,
+        "seed": seed,
+        "box_loss": box_loss,
+        "assignment": assignment,
+        "focal_alpha": focal_alpha,
+        "focal_gamma": focal_gamma,
+        "class_weight": class_weight,
+        "box_weight": box_weight,
+        "levels": _levels(levels),
+        "downsampling": downsampling,
+        "window": window,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    base = load_run(output).record.training.settings.model_dump() if resume else {}
+    settings = _checked(TrainingSettings, base | chosen)
+
+    from retinaj.training.train import train as run_training  # TensorFlow, only now
+
+    run_training(
+        images,
+        annotations,
+        output,
+        names=names,
+        validation=validation_list,
+        settings=settings,
+        resume=resume,
+        console=console,
+    )
+
+
+def _validation(value: str | None) -> tuple[float | None, Path | None]:
+    """A share, or a list of names."""
+    if value is None:
+        return None, None
+    try:
+        return float(value), None
+    except ValueError:
+        return None, Path(value)
+
+
+def _levels(value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    first, separator, last = value.partition("-")
+    if not (separator and first.isdigit() and last.isdigit() and int(first) <= int(last)):
+        raise RetinaJError(f"--levels is {value!r}; expected the first and last pyramid level, such as 3-7.")
+    return int(first), int(last)
+
+
+def _checked(kind: Any, values: dict[str, Any]) -> Any:
+    """Settings from options, or the one option that cannot be.
+
+    Raises:
+        RetinaJError: naming the option, its value and what was expected.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        raise RetinaJError(f"--{option} is {first['input']!r}: {first['msg']}.") from error
