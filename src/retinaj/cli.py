@@ -173,6 +173,12 @@ def _open_model(path: Path) -> Detector:
 
 def main() -> None:
     """Run the command line."""
-    # A polite kill is an interruption like Ctrl-C: what was reached is kept.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # A polite kill is an interruption like Ctrl-C: what was reached is kept. Both are set, because a shell starts background
+    # jobs with Ctrl-C ignored.
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
     app()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
