@@ -7,13 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
 from bioimageio.spec.model import v0_5
 from pydantic import ValidationError
 
 from retinaj.errors import RetinaJError
 from retinaj.model_folder import ModelRecord
+from retinaj.network.untyped import keras, tf
 from retinaj.normalization import FixedScale
 from retinaj_zoo.example_image import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
 from retinaj_zoo.graphs import INPUT, ONNX_OPSET, OUTPUT

@@ -34,11 +34,28 @@ def write_documentation(record: ModelRecord, metadata: Metadata, validation: str
         channels=record.network.channels,
         threshold=f"{DEFAULT_THRESHOLD:g}",
         class_list=list(record.class_names),
+        loading_code=loading_code(record.network.channels),
         normalization_code=normalization_code(record.normalization),
         validation=validation,
         parameters=f"{parameters:,}",
         files=FILES,
     )
+
+
+def loading_code(channels: int) -> str:
+    """Python lines that read `image`, float32 [y, x, channel], from a file.
+
+    >>> print(loading_code(1))
+    from PIL import Image
+    <BLANKLINE>
+    image = np.asarray(Image.open("image.png"), np.float32)[..., None]  # y, x, channel
+    """
+    if channels == 1:
+        return 'from PIL import Image\n\nimage = np.asarray(Image.open("image.png"), np.float32)[..., None]  # y, x, channel'
+    if channels == 3:
+        return 'from PIL import Image\n\nimage = np.asarray(Image.open("image.png").convert("RGB"), np.float32)  # y, x, RGB'
+    read = 'np.moveaxis(tifffile.imread("image.tif"), 0, -1).astype(np.float32)'
+    return f"import tifffile\n\nimage = {read}  # y, x, channel; ImageJ stores channels first"
 
 
 def normalization_code(normalization: FixedScale | PercentileScale) -> str:

@@ -22,6 +22,9 @@ from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, to_channels
 # allow 1e-3 at a score of 1, and half a pixel at a coordinate of 1000, both without a visible effect.
 ABSOLUTE_TOLERANCE = RELATIVE_TOLERANCE = 5e-4
 
+SAMPLE_NOTE = "sample.json"
+_LARGEST_NOTE = 65536
+
 # An image of this side is tested in seconds; of larger ones, a window is taken.
 _MAX_SIDE = 640
 _WINDOW_SIDES = (512, 384, 256, 192, 128)
@@ -67,15 +70,18 @@ def find_image(model_folder: Path, image: Path | None) -> tuple[xr.DataArray, st
         return read_image(image), str(image)
     folder = model_folder / TRAINING_FOLDER
     try:
-        note = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
+        with (folder / SAMPLE_NOTE).open("rb") as stream:
+            note = json.loads(stream.read(_LARGEST_NOTE))
         name, source = str(note["file"]), str(note["source"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RetinaJError(
             f"{model_folder} holds no sample image, which the package needs as its example and test: give one with --image."
         ) from error
-    if Path(name).name != name:
-        raise RetinaJError(f"{folder / 'sample.json'} names the file {name!r}; expected a file beside it.")
-    return read_image(folder / name), f"{source} (validation image, from {folder / name})"
+    # A model folder can come from anyone: it must not make its next user publish some other file of theirs.
+    if Path(name).name != name or (folder / name).is_symlink():
+        raise RetinaJError(f"{folder / SAMPLE_NOTE} names the file {name!r}; expected an image beside it.")
+    shown = "".join(filter(str.isprintable, source))[:200]
+    return read_image(folder / name), f"{shown} (validation image, from {folder / name})"
 
 
 def choose_example(image: xr.DataArray, source: str, detector: Detector) -> ExampleImage:

@@ -10,18 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import keras
 import numpy as np
 import onnx
-import tensorflow as tf
-import tf2onnx
 from onnx import numpy_helper
-from tensorflow.python.framework.convert_to_constants import (
-    convert_variables_to_constants_v2,
-)
 
 from retinaj.network.config import NetworkConfig
 from retinaj.network.detection import detections
+from retinaj.network.untyped import keras, tf
 
 INPUT, OUTPUT, OVERLAP = "image", "detections", "overlap"
 
@@ -29,7 +24,7 @@ INPUT, OUTPUT, OVERLAP = "image", "detections", "overlap"
 ONNX_OPSET = 18
 
 
-def detection_model(network: keras.Model, config: NetworkConfig) -> keras.Model:
+def detection_model(network: Any, config: NetworkConfig) -> Any:
     """A functional model of stock layers and `keras.ops` from normalised images to detections, at the model's overlap.
 
     Args:
@@ -44,7 +39,7 @@ def detection_model(network: keras.Model, config: NetworkConfig) -> keras.Model:
     return keras.Model(image, keras.layers.Identity(name=OUTPUT)(found), name="retinaj")
 
 
-def write_keras(model: keras.Model, path: Path) -> None:
+def write_keras(model: Any, path: Path) -> None:
     """Write the model made by `detection_model` as `keras_v3` weights; `path` ends with .keras.
 
     It reloads with `keras.models.load_model(path)`, without custom objects and in safe mode.
@@ -52,13 +47,15 @@ def write_keras(model: keras.Model, path: Path) -> None:
     model.save(path)
 
 
-def write_onnx(network: keras.Model, config: NetworkConfig, path: Path) -> None:
+def write_onnx(network: Any, config: NetworkConfig, path: Path) -> None:
     """Write the graph as ONNX.
 
     `overlap`, the IoU above which NMS drops the lower-scored box, is an overridable initializer: a scalar float32 graph input
     with the model's value as its default. Consumers that do not know of it see one input, `image`; RetinaJ asks for
     any overlap.
     """
+    import tf2onnx  # it imports TensorFlow, which we start quietly first
+
     signature = [_image_spec(config), tf.TensorSpec((), tf.float32, name=OVERLAP)]
 
     @tf.function(input_signature=signature)
@@ -73,12 +70,14 @@ def write_onnx(network: keras.Model, config: NetworkConfig, path: Path) -> None:
     path.write_bytes(proto.SerializeToString())
 
 
-def write_saved_model(model: keras.Model, path: Path) -> None:
+def write_saved_model(model: Any, path: Path) -> None:
     """Write the model made by `detection_model` as a zip of a TensorFlow SavedModel, `saved_model.pb` at its root.
 
     The weights are constants in the graph: as variables they would be stored twice. The signature `serving_default` has the
     keys `image` and `detections`, which are the tensor names of the package, as consumers in Java look them up.
     """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
     spec = tf.TensorSpec((None, None, None, model.input_shape[-1]), tf.float32, name=INPUT)
     frozen = convert_variables_to_constants_v2(tf.function(model).get_concrete_function(spec))
 
@@ -91,7 +90,7 @@ def write_saved_model(model: keras.Model, path: Path) -> None:
         shutil.move(shutil.make_archive(f"{path}", "zip", folder), path)
 
 
-def _image_spec(config: NetworkConfig) -> tf.TensorSpec:
+def _image_spec(config: NetworkConfig) -> Any:
     return tf.TensorSpec((None, None, None, config.channels), tf.float32, name=INPUT)
 
 

@@ -63,6 +63,7 @@ def package_model(
     output: Path,
     *,
     image: Path | None = None,
+    evaluation: Path | None = None,
     metadata: Metadata | None = None,
     log: Callable[[str], None] = print,
 ) -> PackagingSummary:
@@ -72,6 +73,7 @@ def package_model(
         model_folder: as `retinaj train` writes it. It is not changed.
         output: the zip to write; it must not exist.
         image: shown and tested in the package; default: the validation image that training left in the model folder.
+        evaluation: folder that `retinaj evaluate` wrote, for the documentation; default: the one in the model folder, if any.
         metadata: who made it, and so on; what is missing follows from the model.
         log: called with each line of progress. It is told which image goes into the package.
 
@@ -89,11 +91,9 @@ def package_model(
     if not has_author(metadata):
         log("No author was given: the package says 'unknown'. The zoo takes only models that somebody stands for.")
     log(f"Licence: {metadata.license}.")
-    evaluation = read_evaluation(model_folder)
-    if evaluation is None:
-        log(
-            "The model was not evaluated, and the package's documentation says so. Run `retinaj evaluate` first to change that."
-        )
+    scores = read_evaluation(model_folder, evaluation)
+    if scores is None:
+        log("The model was not evaluated, and its documentation will say so. Run `retinaj evaluate` first to change that.")
     model = detection_model(network, record.network)
     picture, source = find_image(model_folder, image)
     # The expected answers come from the model folder itself, so that the test compares every weight format with it.
@@ -109,7 +109,7 @@ def package_model(
         log("Weights: " + ", ".join(f"{key} {size / 1e6:.1f} MB" for key, size in weights_bytes.items()) + ".")
         _write_example(folder, example)
         parameters = model.count_params()
-        text = write_documentation(record, metadata, validation_section(evaluation, record.training), parameters)
+        text = write_documentation(record, metadata, validation_section(scores, record.training), parameters)
         (folder / FILES["documentation"]).write_text(text, encoding="utf-8", newline="\n")
         description = describe(folder, record, metadata, image_size=(height, width), parameters=parameters)
         package = folder / "package.zip"

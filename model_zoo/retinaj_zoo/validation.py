@@ -6,6 +6,7 @@ from pathlib import Path
 
 from retinaj.errors import RetinaJError
 from retinaj.evaluation.result import EvaluationResult
+from retinaj.files import require_file
 from retinaj.model_folder import TRAINING_FOLDER, TrainingRecord
 
 EVALUATION_FILE = "evaluation.json"
@@ -13,14 +14,20 @@ EVALUATION_FILE = "evaluation.json"
 _LARGEST_EVALUATION = 64 * 2**20  # bytes
 
 
-def read_evaluation(model_folder: Path) -> EvaluationResult | None:
+def read_evaluation(model_folder: Path, evaluation: Path | None = None) -> EvaluationResult | None:
     """The evaluation of a model, or None if there was none.
 
+    Args:
+        model_folder: has it in its folder training/, if the model was evaluated.
+        evaluation: a folder that `retinaj evaluate` wrote, to read instead.
+
     Raises:
-        RetinaJError: if the file is there and is not an evaluation.
+        RetinaJError: if the file is not an evaluation, or `evaluation` holds none.
     """
-    path = model_folder / TRAINING_FOLDER / EVALUATION_FILE
-    if not path.is_file():
+    path = (evaluation or model_folder / TRAINING_FOLDER) / EVALUATION_FILE
+    if evaluation is not None:
+        require_file(path, "the figures of `retinaj evaluate`")
+    elif not path.is_file():
         return None
     if path.stat().st_size > _LARGEST_EVALUATION:
         raise RetinaJError(f"{path} is {path.stat().st_size:,} bytes large; it is not an evaluation by RetinaJ.")
@@ -38,9 +45,9 @@ def validation_section(evaluation: EvaluationResult | None, training: TrainingRe
         best = evaluation.best_threshold
         hint = f" F1 over all classes is highest, {evaluation.best_f1:.3f}, at the threshold {best:.2f}." if best else ""
         return (
-            f"Measured on {evaluation.images} images with {evaluation.overall.objects:,} annotated objects.{hint} AP is average "
-            f"precision by COCO's method at the IoU given, with at most {evaluation.max_detections} detections per class and "
-            f"image; precision and recall are at IoU .5.\n\n{evaluation.markdown()}\n"
+            f"Measured on {evaluation.images} images with {evaluation.overall.objects:,} annotated objects.{hint} AP is "
+            f"average precision by COCO's method at the IoU given, with at most {evaluation.max_detections} detections per class in "
+            f"an image; precision and recall are at IoU .5.\n\n{evaluation.markdown()}\n"
         )
     plain = "**No evaluation was made**: how good this model is on images that it has not seen is not known.\n"
     if training.validation_ap50 is None or training.validation_ap is None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 import xarray as xr
 from numpy.typing import NDArray
 from PIL import Image
+
+from retinaj.boxes import Boxes
 from retinaj.model_folder import TRAINING_FOLDER, ModelRecord, TrainingRecord, save_model
 from retinaj.network.config import NetworkConfig
 from retinaj.normalization import FixedScale, PercentileScale
 from retinaj.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from retinaj_zoo.packaging import PackagingSummary
 
 # "no" is False in YAML 1.1, and "|" ends a cell in a Markdown table.
 CLASSES = ("cell", "no", "µ|x")
@@ -57,6 +64,7 @@ def tiny_record(channels: int, pixel_type: str) -> ModelRecord:
 def write_tiny_model(folder: Path, *, channels: int = 3, pixel_type: str = "uint8", seed: int = 0) -> Path:
     """A model folder with a sample image, as training leaves it; its weights depend on `seed` alone."""
     import keras
+
     from retinaj.network.retinanet import build_network
 
     record = tiny_record(channels, pixel_type)
@@ -91,3 +99,32 @@ def as_image(pixels: NDArray[np.generic]) -> xr.DataArray:
     if pixels.shape[-1] == 1:
         return xr.DataArray(pixels[..., 0], dims=("y", "x"))
     return xr.DataArray(np.moveaxis(pixels, -1, 0), dims=("c", "y", "x"))
+
+
+@dataclass(frozen=True, eq=False)
+class Packaged:
+    """A model folder, the package made from it, that package unpacked, and what was said meanwhile."""
+
+    model: Path
+    package: Path
+    unpacked: Path
+    summary: PackagingSummary
+    log: tuple[str, ...]
+
+
+def assert_same_boxes(found: Boxes, expected: Boxes) -> None:
+    """The same set: each box has a counterpart of its class within half a pixel and 1e-3 of its score."""
+    assert found.score is not None
+    assert expected.score is not None
+    assert len(found) == len(expected)
+    unmatched = list(range(len(expected)))
+    for box, label, score in zip(found.xyxy, found.label, found.score, strict=True):
+        near = [
+            i
+            for i in unmatched
+            if expected.label[i] == label
+            and np.abs(expected.xyxy[i] - box).max() <= 0.5
+            and abs(expected.score[i] - score) <= 1e-3
+        ]
+        assert near, f"no counterpart of {box}, label {label}, score {score}"
+        unmatched.remove(near[0])

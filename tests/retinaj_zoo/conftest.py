@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from tiny_models import Packaged, write_tiny_model
+
+from retinaj_zoo.checking import CheckResult
+from retinaj_zoo.metadata import Metadata, Person
+from retinaj_zoo.packaging import package_model
+
+
+def _pack(folder: Path, model: Path) -> Packaged:
+    lines: list[str] = []
+    metadata = Metadata(authors=(Person(name="The test suite"),))
+    summary = package_model(model, folder / "package.zip", metadata=metadata, log=lines.append)
+    with zipfile.ZipFile(summary.path) as archive:
+        archive.extractall(folder / "unpacked")
+    return Packaged(model, summary.path, folder / "unpacked", summary, tuple(lines))
+
+
+@pytest.fixture(scope="session")
+def rgb(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """An 8-bit RGB model, packaged and tested by bioimageio.core as for a user."""
+    folder = tmp_path_factory.mktemp("rgb")
+    return _pack(folder, write_tiny_model(folder / "model"))
+
+
+@pytest.fixture(scope="session")
+def grey16(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """A 16-bit grey model, packaged; bioimageio.core's long test is left to the other one."""
+    folder = tmp_path_factory.mktemp("grey16")
+    model = write_tiny_model(folder / "model", channels=1, pixel_type="uint16", seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("retinaj_zoo.packaging.check_package", lambda package: CheckResult(0, 0.0, ()))
+        return _pack(folder, model)
+
+
+@pytest.fixture(params=["rgb", "grey16"])
+def packaged(request: pytest.FixtureRequest) -> Packaged:
+    """Either of the two."""
+    return request.getfixturevalue(request.param)
