@@ -42,12 +42,12 @@ def validation_section(evaluation: EvaluationResult | None, training: TrainingRe
         training: has the figures by which the best epoch was chosen.
     """
     if evaluation is not None:
-        best = evaluation.best_threshold
+        best, most = evaluation.best_threshold, evaluation.max_detections
         hint = f" F1 over all classes is highest, {evaluation.best_f1:.3f}, at the threshold {best:.2f}." if best else ""
         return (
-            f"Measured on {evaluation.images} images with {evaluation.overall.objects:,} annotated objects.{hint} AP is "
-            f"average precision by COCO's method at the IoU given, with at most {evaluation.max_detections} detections per class in "
-            f"an image; precision and recall are at IoU .5.\n\n{evaluation.markdown()}\n"
+            f"Measured on {evaluation.images} images with {evaluation.overall.objects:,} annotated objects.{hint} AP is average "
+            f"precision by COCO's method at the IoU given, with at most {most} detections per class in an image; precision and "
+            f"recall are at IoU .5.\n\n{evaluation.markdown()}\n"
         )
     plain = "**No evaluation was made**: how good this model is on images that it has not seen is not known.\n"
     if training.validation_ap50 is None or training.validation_ap is None:
