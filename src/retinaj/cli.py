@@ -173,10 +173,7 @@ def _open_model(path: Path) -> Detector:
 
 def main() -> None:
     """Run the command line."""
-    # A polite kill is an interruption like Ctrl-C: what was reached is kept. Both are set, because a shell starts background
-    # jobs with Ctrl-C ignored.
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)  # a polite kill is like Ctrl-C: what was reached is kept
     app()
 
 
