@@ -45,9 +45,9 @@ def validation_section(evaluation: EvaluationResult | None, training: TrainingRe
         best, most = evaluation.best_threshold, evaluation.max_detections
         hint = f" F1 over all classes is highest, {evaluation.best_f1:.3f}, at the threshold {best:.2f}." if best else ""
         return (
-            f"Measured on {evaluation.images} images with {evaluation.overall.objects:,} annotated objects.{hint} AP is average "
-            f"precision by COCO's method at the IoU given, with at most {most} detections per class in an image; precision and "
-            f"recall are at IoU .5.\n\n{evaluation.markdown()}\n"
+            f"Measured on {evaluation.images} images with {evaluation.overall.objects:,} annotated objects.{hint} AP is "
+            f"average precision by COCO's method at the IoU given, with at most {most} detections per class in an image; "
+            f"precision and recall are at IoU .5.\n\n{evaluation.markdown()}\n"
         )
     plain = "**No evaluation was made**: how good this model is on images that it has not seen is not known.\n"
     if training.validation_ap50 is None or training.validation_ap is None:
