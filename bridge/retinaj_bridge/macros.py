@@ -1,0 +1,128 @@
+"""Running an ImageJ macro to its end, and telling why it ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jpype
+
+from retinaj.errors import RetinaJError
+from retinaj.files import require_file
+from retinaj_bridge.command import forget_macro, register
+from retinaj_bridge.console import MacroConsole
+from retinaj_bridge.headless_roi_manager import install_headless_roi_manager
+from retinaj_bridge.jvm import java_class
+from retinaj_bridge.startup import start
+
+_SUFFIXES = (".ijm", ".txt")
+_CANCELED = "Macro canceled"
+# As the interpreter reports an error: message, line, the lines it was called from, and the code with <> around the place.
+_IN_LINE = re.compile(r"(?P<message>.*) in line (?P<line>\d+)\n(?:\s*\(called from line \d+\)\n)* ?\n?(?P<code>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class MacroOutcome:
+    """What a macro left.
+
+    Attributes:
+        returned: what it returned, or None.
+        printed: what it printed.
+    """
+
+    returned: str | None
+    printed: str
+
+
+def run_macro(path: Path, args: Sequence[str] = (), *, fiji: Path | None = None, endpoint: str | None = None) -> MacroOutcome:
+    """Run an ImageJ macro without a window, with "RetinaJ Detect..." and with a working ROI Manager.
+
+    The macro gets its arguments by `getArgument()`, one a line, so that they may hold spaces, commas and quotes:
+    `args = split(getArgument(), "\\n");`. What it prints goes to the standard output.
+
+    Args:
+        path: the macro, .ijm or .txt, in UTF-8 (or Latin-1, as ImageJ wrote them formerly).
+        args: texts without line breaks.
+        fiji: as for `start`.
+        endpoint: as for `start`.
+
+    Raises:
+        RetinaJError: if ImageJ does not start, or with the reason why the macro stopped: an error in the macro or in a
+            command, or `exit("message")`. A plain `exit();` ends a macro well.
+    """
+    path = require_file(Path(path), "an ImageJ macro (.ijm)")
+    if path.suffix.lower() not in _SUFFIXES:
+        raise RetinaJError(f"{path} is not an ImageJ macro: expected a file that ends in .ijm or .txt.")
+    for arg in args:
+        if "\n" in arg or "\r" in arg:
+            raise RetinaJError(f"The argument {arg!r} has a line break, which separates the arguments of a macro.")
+    code = _read(path)
+    running = start(fiji=fiji, endpoint=endpoint)
+    register()
+    if running.headless:
+        install_headless_roi_manager()
+    runner = java_class("ij.plugin.Macro_Runner")
+    runner.setFilePath(str(path.resolve()))  # for getInfo("macro.filepath")
+    if "#include" in code:
+        code = str(java_class("ij.plugin.frame.Editor").doInclude(code))
+    return _interpret(path, code, "\n".join(args))
+
+
+def _read(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _interpret(path: Path, code: str, argument: str) -> MacroOutcome:
+    ij = java_class("ij.IJ")
+    ij.getErrorMessage()  # forgets an older one
+    interpreter = java_class("ij.macro.Interpreter")()
+    thread = java_class("java.lang.Thread").currentThread()
+    name = str(thread.getName())
+    # ImageJ goes by names: "Macro$" lets an error in `open` stop the macro, and "Run$_" lets commands have options. It adds
+    # the latter itself, but only the first time it sees a thread, so the thread has to keep it.
+    thread.setName("Run$_RetinaJ_Macro$")
+    reason = None
+    returned = None
+    with MacroConsole() as console:
+        try:
+            returned = interpreter.run(code, argument)
+            if bool(interpreter.wasError()):
+                reason = _reason(console, interpreter)
+        except jpype.JException as error:
+            reason = _reason_of_exception(error, console, interpreter)
+            forget_macro()
+        finally:
+            thread.setName(name if name.startswith("Run$_") else f"Run$_{name}")
+    if reason is not None:
+        raise RetinaJError(f"{path.name} stopped: {reason}")
+    return MacroOutcome(None if returned is None else str(returned), console.printed)
+
+
+def _reason_of_exception(error: Any, console: MacroConsole, interpreter: Any) -> str | None:
+    """Why a macro ended by an exception; None if that was `exit()`."""
+    message = str(error.getMessage())
+    if message == _CANCELED:
+        frames = error.getStackTrace()
+        by_exit = len(frames) > 0 and str(frames[0]).startswith("ij.macro.Functions.exit(")
+        return (console.take_reason() or None) if by_exit else _reason(console, interpreter)
+    if "HeadlessException" in type(error).__name__ or "headless" in message:
+        return "it needs a window or a dialog, and it runs without a display; give it what it asks for as arguments."
+    return f"{type(error).__name__}: {message}"
+
+
+def _reason(console: MacroConsole, interpreter: Any) -> str:
+    kept = java_class("ij.IJ").getErrorMessage() or interpreter.getErrorMessage() or "it was canceled."
+    text = console.take_reason() or str(kept)
+    text = re.sub(r"^(Macro Error|No Image): ", "", text)
+    parts = _IN_LINE.fullmatch(text)
+    if parts is None:
+        return re.sub(r"\s*\n\s*", " ", text)
+    message = re.sub(r"\s*\n\s*", " ", parts["message"]).strip()
+    return f"{message} (line {parts['line']}: {parts['code'].strip()})"
