@@ -77,12 +77,10 @@ def _pad_axis(image: Any, axis: int, config: NetworkConfig) -> Any:
     pooling a row of ones counts the whole strides.
     """
     stride = config.stride
-    fill = np.asarray(config.fill, np.float32)
-    margin = [[0, 0], [0, 0], [0, 0], [0, 0]]
-    margin[axis] = [0, stride - 1]
-    padded = ops.pad(image - fill, margin) + fill
+    edge, window = (image[:, :1], (stride, 1)) if axis == 1 else (image[:, :, :1], (1, stride))
+    margin = ops.repeat(ops.zeros_like(edge) + np.asarray(config.fill, np.float32), stride - 1, axis=axis)
+    padded = ops.concatenate([image, margin], axis=axis)
     line = ops.ones_like(padded[:1, :, :1, :1] if axis == 1 else padded[:1, :1, :, :1])
-    window = (stride, 1) if axis == 1 else (1, stride)
     whole = layers.MaxPooling2D(window, strides=window)(line)
     index = ops.cumsum(ops.repeat(whole, stride, axis=axis), axis=axis) - 1.0
     return ops.take(padded, ops.cast(ops.reshape(index, (-1,)), "int32"), axis=axis)

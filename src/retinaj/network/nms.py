@@ -25,11 +25,12 @@ def greedy_nms(boxes: Any, labels: Any, overlap: Any) -> Any:
     Returns:
         float32 [batch, N], 1 for kept and 0 for dropped.
     """
-    earlier, later = boxes[:, :, None, :], boxes[:, None, :, :]
-    sides = ops.minimum(earlier[..., 2:], later[..., 2:]) - ops.maximum(earlier[..., :2], later[..., :2])
-    sides = ops.maximum(sides, 0.0)
-    intersection = sides[..., 0] * sides[..., 1]
-    area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+    # Coordinate by coordinate: broadcasting [N, 1] against [1, N] is fast everywhere, [N, 1, 4] against [1, N, 4] is not.
+    x_min, y_min, x_max, y_max = (boxes[:, :, side] for side in range(4))
+    width = _overlap(x_min, x_max)
+    height = _overlap(y_min, y_max)
+    intersection = width * height
+    area = (x_max - x_min) * (y_max - y_min)
     # Not a sum of the two areas: Keras 3.15 on TensorFlow takes [1, N, 1] + [1, 1, N] for a bias and adds it along one axis.
     union = area[:, :, None] - (intersection - area[:, None, :])
     rank = ops.cumsum(ops.ones_like(area), axis=1)
@@ -42,3 +43,9 @@ def greedy_nms(boxes: Any, labels: Any, overlap: Any) -> Any:
     for _ in range(ROUNDS):
         keep = ops.cast(ops.matmul(keep, drops) < 0.5, "float32")
     return keep[:, 0, :]
+
+
+def _overlap(low: Any, high: Any) -> Any:
+    """How far each two of the intervals low..high [batch, N] overlap: [batch, N, N], 0 for apart."""
+    shared = ops.minimum(high[:, :, None], high[:, None, :]) - ops.maximum(low[:, :, None], low[:, None, :])
+    return ops.maximum(shared, 0.0)
