@@ -25,8 +25,10 @@ CLASS_NAMES = ("apoptotic", "bacterium", "nucleus")
 
 # How many of each an area of 256 x 256 pixels holds on average, and how much of the distance at which two objects would just
 # touch they keep: below 1 they overlap.
-_DENSITY = {"nucleus": 9.0, "apoptotic": 4.0, "bacterium": 8.0}
+_DENSITY = {"nucleus": 4.5, "apoptotic": 2.5, "bacterium": 5.0}
 _SPACING = 0.8
+# Pixels per unit of length below, in which a nucleus is 13 to 21 units in radius and a bacterium 3 to 4.
+_PIXELS = 1.75
 _VISIBLE = 0.5  # an object at the border is drawn if this share of it is inside
 
 
@@ -119,8 +121,10 @@ class _Patch:
     radius: float
 
 
-def _grid(half: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    axis = np.arange(-half, half + 1, dtype=np.float64)
+def _grid(reach: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """y and x of each pixel of a square around an object's centre, in units."""
+    half = int(np.ceil(reach * _PIXELS))
+    axis = np.arange(-half, half + 1) / _PIXELS
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return y, x
 
@@ -129,26 +133,26 @@ def _nucleus(rng: np.random.Generator) -> _Patch:
     """An ellipse with a slightly wavy outline, grainy chromatin and darker nucleoli."""
     long = rng.uniform(13, 21)
     short = long * rng.uniform(0.62, 1.0)
-    y, x = _grid(int(long * 1.25) + 2)
+    y, x = _grid(long * 1.25 + 1)
     turn = rng.uniform(0, np.pi)
     u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
     angle = np.arctan2(v, u)
     wave = sum(rng.normal(0, 0.022) * np.cos(order * angle + rng.uniform(0, 2 * np.pi)) for order in (2, 3, 4, 5))
     distance = np.hypot(u / long, v / short) / (1 + wave)
-    grain = ndimage.gaussian_filter(rng.normal(size=x.shape), 1.6)
+    grain = ndimage.gaussian_filter(rng.normal(size=x.shape), 1.5 * _PIXELS)
     light = 1 + 0.16 * grain / grain.std() - 0.3 * distance**4
     for _ in range(rng.integers(1, 5)):
         away, around = rng.uniform(0, 0.55), rng.uniform(0, 2 * np.pi)
         spot = np.hypot(u - away * long * np.cos(around), v - away * short * np.sin(around)) / rng.uniform(1.6, 3.4)
         light *= 1 - rng.uniform(0.25, 0.5) * np.exp(-(spot**2))
     mask = distance <= 1
-    return _Patch(np.clip(light, 0.1, None) * mask * rng.lognormal(-0.6, 0.3), mask, (long + short) / 2)
+    return _Patch(np.clip(light, 0.1, None) * mask * rng.lognormal(-0.6, 0.3), mask, (long + short) / 2 * _PIXELS)
 
 
 def _apoptotic(rng: np.random.Generator) -> _Patch:
     """A heap of bright, round fragments of different size."""
     spread = rng.uniform(5.0, 9.5)
-    y, x = _grid(int(spread) + 7)
+    y, x = _grid(spread + 6)
     light, mask = np.zeros_like(x), np.zeros(x.shape, np.bool_)
     for _ in range(rng.integers(4, 10)):
         away, around = spread * np.sqrt(rng.uniform()), rng.uniform(0, 2 * np.pi)
@@ -157,14 +161,13 @@ def _apoptotic(rng: np.random.Generator) -> _Patch:
         ball = np.sqrt(np.clip(1 - distance**2, 0, None))  # a ball is thickest in the middle
         light = np.maximum(light, ball * rng.uniform(0.6, 1.2))
         mask |= distance <= 1
-    return _Patch(light * rng.lognormal(0.25, 0.3), mask, spread + 2)
+    return _Patch(light * rng.lognormal(0.25, 0.3), mask, (spread + 2) * _PIXELS)
 
 
 def _bacterium(rng: np.random.Generator) -> _Patch:
     """A rod with round ends, slightly bent; a longer one that is about to divide has a dark middle."""
     length, radius = rng.uniform(9, 22), rng.uniform(2.7, 4.0)
-    half = int(length / 2 + radius) + 3
-    y, x = _grid(half)
+    y, x = _grid(length / 2 + radius + 2)
     turn, bend = rng.uniform(0, np.pi), rng.normal(0, 0.012)
     u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
     v = v - bend * u**2
@@ -172,7 +175,7 @@ def _bacterium(rng: np.random.Generator) -> _Patch:
     light = np.sqrt(np.clip(1 - distance**2, 0, None))
     if length > 14 and rng.uniform() < 0.5:
         light *= 1 - 0.6 * np.exp(-((u / 1.4) ** 2))
-    return _Patch(light * rng.lognormal(-0.35, 0.3), distance <= 1, length / 2.6 + radius / 2)
+    return _Patch(light * rng.lognormal(-0.35, 0.3), distance <= 1, (length / 2.6 + radius / 2) * _PIXELS)
 
 
 _DRAW: dict[str, Callable[[np.random.Generator], _Patch]] = {
@@ -215,8 +218,8 @@ def _add(scene: NDArray[np.float64], patch: _Patch, place: tuple[int, int]) -> t
 def _photograph(rng: np.random.Generator, scene: NDArray[np.float64]) -> NDArray[np.uint8]:
     """What the camera makes of the light: blur, haze, uneven illumination, photon and read noise, 8 bits."""
     size = scene.shape[0]
-    sharp = ndimage.gaussian_filter(scene, rng.uniform(0.8, 1.5))
-    haze = ndimage.gaussian_filter(scene, 14, mode="nearest")
+    sharp = ndimage.gaussian_filter(scene, rng.uniform(1.0, 2.2))
+    haze = ndimage.gaussian_filter(scene, 20, mode="nearest", truncate=3)
     y, x = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size), indexing="ij")
     centre = rng.normal(0, 0.3, 2)
     illumination = np.exp(-rng.uniform(0.1, 0.4) * ((y - centre[0]) ** 2 + (x - centre[1]) ** 2))
