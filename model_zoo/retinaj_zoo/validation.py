@@ -6,10 +6,9 @@ from pathlib import Path
 
 from retinaj.errors import RetinaJError
 from retinaj.evaluation.result import EvaluationResult
+from retinaj.evaluation.run import EVALUATION_FILE
 from retinaj.files import require_file
 from retinaj.model_folder import TRAINING_FOLDER, TrainingRecord
-
-EVALUATION_FILE = "evaluation.json"
 
 _LARGEST_EVALUATION = 64 * 2**20  # bytes
 

@@ -39,6 +39,15 @@ def test_reads_a_file(tmp_path: Path) -> None:
     assert metadata.license == "CC-BY-4.0"
 
 
+def test_the_example_in_the_documentation_is_one(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "packaging.md"
+    example = page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "metadata.yaml").write_text(example, encoding="utf-8")
+    assert has_author(read_metadata(tmp_path / "metadata.yaml"))
+    for field in Metadata.model_fields:
+        assert f"`{field}`" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
