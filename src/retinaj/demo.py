@@ -25,7 +25,7 @@ from retinaj.files import require_absent, require_file, require_folder
 EXAMPLE_EPOCHS = 4
 # What the example model must reach on its held-out images, or the demo has failed.
 EXAMPLE_AP50 = 0.90
-DATA_EPOCHS = 20
+DATA_EPOCHS = 40
 # A look at the ROI sets of a few held-out images is enough; the report has all of them.
 IMAGES_FOR_IMAGEJ = 6
 # A step that was told to stop may first write down what it has reached.
@@ -131,7 +131,7 @@ def run_demo(
     macro = find_macro("detect_folder.ijm")
     if data is not None:
         VocFolder(data).check()
-    output = _new_folder() if output is None else output
+    output = new_folder() if output is None else output
     require_absent(output)
     output.mkdir(parents=True, exist_ok=True)
 
@@ -175,7 +175,7 @@ def find_macro(name: str) -> Path:
     raise RetinaJError(f"The macro {name} is neither {checkout} nor {installed}: install RetinaJ again.")
 
 
-def _new_folder() -> Path:
+def new_folder() -> Path:
     """The first of retinaj-demo, retinaj-demo-2, ... that does not exist."""
     path, count = Path("retinaj-demo"), 1
     while path.exists():
