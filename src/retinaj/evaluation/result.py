@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from retinaj.errors import RetinaJError
@@ -126,10 +127,16 @@ class EvaluationResult:
 
     def table(self) -> Table:
         """For the terminal."""
-        table = Table(title=f"{self.images} images, {self.overall.objects:,} objects")
+        # narrow enough for a terminal of 80 columns
+        table = Table(
+            title=f"{self.images} images, {self.overall.objects:,} objects",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
         header, *rows = self._cells()
         for at, title in enumerate(header):
-            table.add_column(title, justify="left" if at == 0 else "right")
+            table.add_column(title.replace(" ", "\n", 1), justify="left" if at == 0 else "right", overflow="fold")
         for row in rows:
             table.add_row(*row, style="bold" if row is rows[0] else None)
         return table
