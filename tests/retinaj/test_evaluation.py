@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
@@ -240,7 +242,11 @@ def test_json_round_trip_and_tables():
     assert len(lines) == 5
     assert lines[0].startswith("| class | objects | AP@.3 | AP@.5 |")
     assert f"| all | {result.overall.objects} | {result.overall.ap30:.3f} | {result.overall.ap50:.3f} |" in lines[2]
-    assert result.table().row_count == 3
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(result.table())
+    text = console.export_text()
+    assert all(name in text for name in ("precision", "AP@.5:.95", *CLASSES))  # whole words: 80 columns are enough
+    assert f"{result.overall.ap50:.3f}" in text
 
 
 def test_a_pipe_in_a_class_name_does_not_break_the_table():

@@ -55,7 +55,7 @@ def write_report(
     rows = [] if history is None else read_history(history)
     shown = min(3, (len(reviews) + 1) // 2)
     worst, best = reviews[:shown], reviews[::-1][: min(3, len(reviews) - shown)]
-    colours = {name: hex_colour(colour) for name, colour in class_colours(result_classes(result)).items()}
+    colours = {name: hex_colour(colour) for name, colour in class_colours(_class_names(result)).items()}
     page = (
         _environment()
         .get_template("page.html")
@@ -70,7 +70,7 @@ def write_report(
             anchors=[] if record is None else anchor_table(record),
             history=Markup(draw_history(rows)) if rows else "",  # noqa: S704  (drawn by us from numbers)
             precision_recall=Markup(draw_precision_recall(result)),  # noqa: S704  (drawn by us, text escaped)
-            counts=Markup(draw_counts(reviews, result_classes(result))),  # noqa: S704  (as above)
+            counts=Markup(draw_counts(reviews, _class_names(result))),  # noqa: S704  (as above)
             groups=_groups(worst, best),
             notes=dataset.notes,
         )
@@ -78,7 +78,7 @@ def write_report(
     write_text(Path(path), page)
 
 
-def result_classes(result: EvaluationResult) -> list[str]:
+def _class_names(result: EvaluationResult) -> list[str]:
     """The names of the classes, in the order of their labels."""
     return [scores.name for scores in result.classes]
 

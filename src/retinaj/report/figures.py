@@ -136,8 +136,11 @@ def _svg(figure: Figure, description: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = svg.replace("<svg", f'<svg class="figure" role="img" aria-label="{_attribute(description)}"', 1)
-    # The font list of Matplotlib would replace the page's font.
-    svg = re.sub(r"font: ([^;\"']*?px) [^;\"]*", r"font-size: \1; font-family: inherit", svg)
+    # Names of groups would be there once per figure; only what is referred to needs one, and has one that is its own.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    # Matplotlib's list of fonts would replace the page's font.
+    svg = re.sub(r"font: ([^;\"]*?px) [^;\"]*", r"font-size: \1", svg)
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     return svg.replace(_TEXT, "currentColor").replace(_LINE, "var(--line)")
 
 
