@@ -72,8 +72,9 @@ def read_image(path: Path) -> xr.DataArray:
             and OME-TIFF give t, c and z by their metadata; plain pages become z, as in ImageJ.
 
     Returns:
-        dims a subset of t, c, z, y, x in that order; attrs "path" (str) and, where the file states it,
-        "physical_size": the size of a pixel along x, y (and z) with its "unit".
+        dims a subset of t, c, z, y, x in that order; attrs "path" (str), "rgb" (whether the channels are the red, green and
+        blue of a colour image) and, where the file states it, "physical_size": the size of a pixel along x, y (and z) with
+        its "unit".
 
     Raises:
         RetinaJError: if the file is missing, of another format, truncated, damaged or absurdly large.
@@ -85,7 +86,7 @@ def read_image(path: Path) -> xr.DataArray:
     dims = ("y", "x") if pixels.ndim == 2 else ("c", "y", "x")
     if pixels.ndim == 3:
         pixels = np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
-    return xr.DataArray(pixels, dims=dims, attrs={"path": str(path)})
+    return xr.DataArray(pixels, dims=dims, attrs={"path": str(path), "rgb": pixels.ndim == 3})
 
 
 def read_header(path: Path) -> ImageHeader:

@@ -20,6 +20,7 @@ SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # classic and Big
 _AXES = "tczyx"
 # Axes that carry no microscopy meaning: pages, sequences, "other". ImageJ opens such pages as slices.
 _UNNAMED = "IQ"
+_COLOUR = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR, tifffile.PHOTOMETRIC.PALETTE)
 _UNSUPPORTED = {
     5: "CMYK",
     8: "CIE L*a*b*",
@@ -41,12 +42,14 @@ def read(path: Path, max_bytes: int) -> xr.DataArray:
         if _is_indexed_colour(file, page):
             pixels, axes = _apply_palette(pixels, page, axes)
         array = xr.DataArray(pixels, dims=axes)
+        rgb = False
         if "s" in axes:
+            rgb = page.photometric in _COLOUR
             array = array.isel(s=slice(_colour_samples(page, array.sizes["s"]))).rename(s="c")
         array = array.squeeze([dim for dim in array.dims if dim not in ("y", "x") and array.sizes[dim] == 1])
         array = array.transpose(*[axis for axis in _AXES if axis in array.dims])
         native = array.dtype.newbyteorder("=")
-        attrs: dict[str, Any] = {"path": str(path)}
+        attrs: dict[str, Any] = {"path": str(path), "rgb": rgb}
         if physical := _physical_size(file, page):
             attrs["physical_size"] = physical
         return xr.DataArray(np.ascontiguousarray(array.to_numpy(), native), dims=array.dims, attrs=attrs)
@@ -160,11 +163,7 @@ def _apply_palette(pixels: NDArray[Any], page: Any, axes: list[str]) -> tuple[ND
 
 def _colour_samples(page: Any, samples: int) -> int:
     """How many of the samples of a pixel are colour: alpha and other extras follow them."""
-    if page.photometric in (
-        tifffile.PHOTOMETRIC.RGB,
-        tifffile.PHOTOMETRIC.YCBCR,
-        tifffile.PHOTOMETRIC.PALETTE,
-    ):
+    if page.photometric in _COLOUR:
         return min(samples, 3)
     alpha = [extra for extra in page.extrasamples if int(extra) in (1, 2)]
     return max(1, samples - len(alpha))

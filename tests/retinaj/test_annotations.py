@@ -18,8 +18,6 @@ from retinaj.annotations import coco, imagej_roi, pascal_voc, read_annotations, 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-
 NAMES = st.lists(
     st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp")), min_size=1, max_size=12),
     min_size=1,
@@ -274,6 +272,15 @@ def test_rois_are_what_imagej_calls_a_rectangle(tmp_path):
     assert roi.stroke_color == bytes((255, 1, 2, 3))
 
 
+def test_on_a_plain_stack_imagej_needs_one_number(tmp_path):
+    path = tmp_path / "a.zip"
+    for plane in ((0, 0, 6), (6, 0, 0)):
+        imagej_roi.write_roi_set(path, Boxes([[0, 0, 5, 5]], [0], ("cell",)).on_plane(*plane), plain_stack=True)
+        (roi,) = roifile.roiread(path)
+        assert (roi.position, roi.t_position, roi.c_position, roi.z_position) == (7, 0, 0, 0)
+        assert imagej_roi.read_roi_set(path).plane.tolist() == [[0, 0, 6]]
+
+
 def test_equal_and_strange_names_stay_apart_in_the_zip(tmp_path):
     path = tmp_path / "a.zip"
     boxes = Boxes([[0, 0, 1, 1]] * 3, [0, 0, 1], ("../up/cell", "x" * 300), [0.5, 0.5, 0.5])
@@ -356,7 +363,6 @@ def test_zip_entries_lead_nowhere(tmp_path):
     assert [each.name for each in tmp_path.rglob("*")] == ["inner", "a.zip"]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared microscopy data are not here")
 @pytest.mark.parametrize(
     ("name", "count", "class_name", "first"),
     [
@@ -374,8 +380,8 @@ def test_zip_entries_lead_nowhere(tmp_path):
         ("single/point.roi", 1, "object", [68, 77.25, 68, 77.25]),
     ],
 )
-def test_real_roi_files(name, count, class_name, first):
-    boxes = imagej_roi.read_roi_set(SHARED / "imagej_roi" / name)
+def test_real_roi_files(shared_data, name, count, class_name, first):
+    boxes = imagej_roi.read_roi_set(shared_data / "imagej_roi" / name)
     assert len(boxes) == count
     assert boxes.names[0] == class_name
     assert boxes.xyxy[0].tolist() == first

@@ -14,7 +14,6 @@ from retinaj.boxes import Boxes
 from retinaj.dataset import Dataset, Sample, load_dataset
 from retinaj.errors import RetinaJError
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 CELL = Boxes([[1, 1, 9, 9]], [0], ("cell",))
 
 
@@ -281,9 +280,8 @@ def test_subset():
         data.subset(["s1", "s1.png"])
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared microscopy data are not here")
-def test_real_data_sets():
-    bccd = SHARED / "bccd" / "BCCD"
+def test_real_data_sets(shared_data):
+    bccd = shared_data / "bccd" / "BCCD"
     whole = load_dataset(bccd / "JPEGImages", bccd / "Annotations")
     assert whole.counts() == {"Platelets": 361, "RBC": 4153, "WBC": 372}
     assert [note.split(" (")[0] for note in whole.notes] == ["BloodImage_00338.jpg: box 13", "BloodImage_00343.jpg: box 4"]
@@ -293,9 +291,9 @@ def test_real_data_sets():
         for part in ("train", "val", "test")
     ]
     assert [len(part) for part in parts] == [205, 87, 72]
-    nuclei = load_dataset(SHARED / "nuclei_fluo" / "images", SHARED / "nuclei_fluo" / "test.json")
+    nuclei = load_dataset(shared_data / "nuclei_fluo" / "images", shared_data / "nuclei_fluo" / "test.json")
     assert (len(nuclei), nuclei.counts()) == (72, {"nucleus": 2264})
-    wells = SHARED / "nanowell"
+    wells = shared_data / "nanowell"
     data = load_dataset(wells / "JPEGImages", wells / "Annotations")
     assert (len(data), data.counts()) == (343, {"Dead Cell": 180, "Living Cell": 987})
     assert sum(len(sample.boxes) == 0 for sample in data.samples) == 13

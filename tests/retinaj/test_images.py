@@ -14,7 +14,6 @@ from PIL import Image
 from retinaj.errors import RetinaJError
 from retinaj.images import find_images, read_header, read_image
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 7), np.uint8)
 RGB = RNG.integers(0, 256, (5, 7, 3), np.uint8)
@@ -39,6 +38,7 @@ def test_lossless_formats_keep_every_value(tmp_path, pixels, suffix):
     image = read_both(path)
     assert image.dims == (("y", "x") if pixels.ndim == 2 else ("c", "y", "x"))
     assert image.attrs["path"] == str(path)
+    assert image.attrs["rgb"] == (pixels.ndim == 3)
     expected = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     np.testing.assert_array_equal(image, expected)
 
@@ -151,6 +151,7 @@ def test_imagej_hyperstacks(tmp_path, axes):
     image = read_both(path)
     assert image.dims == tuple(sorted(axes.lower(), key="tczyx".index))
     np.testing.assert_array_equal(image.transpose(*axes.lower()), pixels)
+    assert not image.attrs["rgb"]
     assert image.attrs["physical_size"] == {"unit": "um", "x": 0.25, "y": 0.5, "z": 0.5}
 
 
@@ -263,7 +264,6 @@ def test_find_images_in_natural_order_without_hidden_ones(tmp_path):
         find_images(tmp_path / "a.tif")
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared microscopy data are not here")
 @pytest.mark.parametrize(
     ("name", "sizes", "dtype"),
     [
@@ -280,8 +280,8 @@ def test_find_images_in_natural_order_without_hidden_ones(tmp_path):
         ("stacks/xyzc_16bit__spots.tif", {"c": 2, "z": 17, "y": 88, "x": 89}, "uint16"),
     ],
 )
-def test_real_microscopy_files(name, sizes, dtype):
-    image = read_both(SHARED / name)
+def test_real_microscopy_files(shared_data, name, sizes, dtype):
+    image = read_both(shared_data / name)
     assert dict(image.sizes) == sizes
     assert image.dtype == dtype
     assert image.max() > image.min()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import roifile
 import tifffile
 import xarray as xr
 from PIL import Image
@@ -208,6 +209,20 @@ def test_single_image_stack_and_threshold(tmp_path, detector):
     assert outcome.counts == {"cell": 1, "debris": 1}
     assert pd.read_csv(outcome.csv)[["t", "z"]].to_numpy().tolist() == [[1, 3], [1, 3]]
     assert read_roi_set(outcome.rois).plane.tolist() == [[0, 0, 2], [0, 0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "expected"),
+    [("ZYX", (3, 20, 30), (3, 0, 0)), ("TYX", (3, 20, 30), (3, 0, 0)), ("TZYX", (2, 3, 20, 30), (0, 2, 3))],
+)
+def test_rois_of_stacks_have_the_position_that_imagej_looks_at(tmp_path, detector, axes, shape, expected):
+    path = tmp_path / "stack.tif"
+    pixels = np.zeros(shape, np.uint8)
+    pixels[(*(size - 1 for size in shape[:-2]), 5, 6)] = 255
+    tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": axes})
+    (outcome,) = predict(path, detector, tmp_path / "out")
+    (roi,) = roifile.roiread(outcome.rois)
+    assert (roi.position, roi.t_position, roi.z_position) == expected
 
 
 def test_images_of_one_name_do_not_overwrite_each_other(tmp_path, detector):

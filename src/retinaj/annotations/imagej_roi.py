@@ -65,7 +65,7 @@ def read_roi_set(path: Path, class_names: Sequence[str] | None = None) -> Boxes:
     )
 
 
-def write_roi_set(path: Path, boxes: Boxes, *, colours: Mapping[str, RGB] | None = None) -> None:
+def write_roi_set(path: Path, boxes: Boxes, *, colours: Mapping[str, RGB] | None = None, plain_stack: bool = False) -> None:
     """Write boxes as a RoiSet.zip of rectangles that ImageJ's ROI Manager opens, replacing the file whole.
 
     Each is named by class and score ("RBC 0.97"), drawn in its class's colour, and keeps its sub-pixel
@@ -76,6 +76,8 @@ def write_roi_set(path: Path, boxes: Boxes, *, colours: Mapping[str, RGB] | None
         path: the ZIP file.
         boxes: what to write.
         colours: (red, green, blue) of each class by name; default: `retinaj.colours.class_colours`.
+        plain_stack: whether the image has time frames or slices but not both, and no channels. ImageJ counts the planes of
+            such a stack with one number, and ignores the positions of a hyperstack on it.
 
     Raises:
         RetinaJError: if a coordinate is outside what ImageJ's format can hold (-5,000 to 60,536).
@@ -89,7 +91,7 @@ def write_roi_set(path: Path, boxes: Boxes, *, colours: Mapping[str, RGB] | None
             stem = re.sub(r"[^\w .()+-]", "_", name)[:80]
             entry = f"{stem}.roi" if stem not in used else f"{stem}-{at + 1}.roi"
             used.add(stem)
-            roi = _rectangle(boxes, at, name, chosen[class_name])
+            roi = _rectangle(boxes, at, name, chosen[class_name], plain_stack)
             # A fixed date: the same boxes give the same file.
             archive.writestr(zipfile.ZipInfo(entry), roi.tobytes(), zipfile.ZIP_DEFLATED)
 
@@ -178,12 +180,16 @@ def _position(roi: roifile.ImagejRoi) -> tuple[int, int, int]:
     return 0, 0, roi.position
 
 
-def _rectangle(boxes: Boxes, at: int, name: str, colour: RGB) -> roifile.ImagejRoi:
+def _rectangle(boxes: Boxes, at: int, name: str, colour: RGB, plain_stack: bool) -> roifile.ImagejRoi:
     x_min, y_min, x_max, y_max = boxes.xyxy[at].astype(np.float64).tolist()
     top, left, bottom, right = int(np.floor(y_min)), int(np.floor(x_min)), int(np.ceil(y_max)), int(np.ceil(x_max))
     if min(top, left) < -5000 or max(bottom, right) > 60536:
         raise RetinaJError(f"The box {boxes.xyxy[at].tolist()} is outside what ImageJ's ROIs can hold.")
     t, _, z = (0, 0, 0) if boxes.plane is None else (boxes.plane[at] + 1).tolist()
+    position = 0
+    if plain_stack and boxes.plane is not None:
+        # Given both, ImageJ would take the hyperstack's and forget this one.
+        position, t, z = t + z - 1, 0, 0
     # Version 228 and this option make it a rectangle with sub-pixel corners; `frompoints` would make a
     # freehand outline.
     return roifile.ImagejRoi(
@@ -200,6 +206,7 @@ def _rectangle(boxes: Boxes, at: int, name: str, colour: RGB) -> roifile.ImagejR
         widthd=x_max - x_min,
         heightd=y_max - y_min,
         stroke_color=bytes((255, *colour)),
+        position=position,
         z_position=z,
         t_position=t,
     )

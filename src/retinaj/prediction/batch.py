@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
+from retinaj.annotations.imagej_roi import write_roi_set
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path, write_text
 from retinaj.images import find_images, read_image
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
-from retinaj.prediction.outputs import count_classes, write_csv, write_roi_set
+from retinaj.prediction.outputs import count_classes, write_csv
 from retinaj.prediction.overlay import draw_overlay
 
 SETTINGS_FILE = "prediction.json"
@@ -133,7 +136,7 @@ def _predict_one(path: Path, name: str, detector: Detector, output: Path, thresh
             return ImageOutcome(path, table, rois, overlay, count_classes(table), skipped=True)
         image = read_image(path)
         boxes = detector.detect(image, threshold=threshold, overlap=overlap)
-        write_roi_set(rois, boxes)
+        write_roi_set(rois, boxes, plain_stack=_is_plain_stack(image))
         with atomic_path(overlay) as temporary:
             draw_overlay(image, boxes).save(temporary, "PNG")
         write_csv(table, boxes)  # last: where it is, the others are
@@ -142,6 +145,12 @@ def _predict_one(path: Path, name: str, detector: Detector, output: Path, thresh
     except OSError as error:  # a full disk or a lost network drive concerns all images that follow
         raise RetinaJError(f"The results of {path} cannot be written to {output}: {error.strerror or error}.") from error
     return ImageOutcome(path, table, rois, overlay, _counts(boxes))
+
+
+def _is_plain_stack(image: xr.DataArray) -> bool:
+    """Whether ImageJ shows the image as a stack with one slider, not as a hyperstack."""
+    channels = 1 if image.attrs.get("rgb") else image.sizes.get("c", 1)
+    return channels == 1 and sum(image.sizes.get(axis, 1) > 1 for axis in "tz") == 1
 
 
 def _is_finished(image: Path, results: Sequence[Path]) -> bool:

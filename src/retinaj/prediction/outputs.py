@@ -1,4 +1,4 @@
-"""Detections as files: a CSV table and an ImageJ RoiSet.zip."""
+"""Detections as a CSV table."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from retinaj.annotations.imagej_roi import write_roi_set
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path
 
 COLUMNS = ("x_min", "y_min", "x_max", "y_max", "score", "class")
 PLANE_COLUMNS = ("t", "z")
-
-__all__ = ["COLUMNS", "PLANE_COLUMNS", "count_classes", "write_csv", "write_roi_set"]
 
 
 def write_csv(path: Path, boxes: Boxes) -> None:
