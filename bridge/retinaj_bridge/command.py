@@ -13,10 +13,10 @@ import jpype
 from retinaj.errors import RetinaJError
 from retinaj_bridge.detection import DetectionCanceledError, detect_active_image
 from retinaj_bridge.dialog import ask_options
+from retinaj_bridge.headless_commands import HEADLESS_COMMANDS, run_headless_command
 from retinaj_bridge.jvm import java_class, private_field
 from retinaj_bridge.models import Models
 from retinaj_bridge.options import parse_options
-from retinaj_bridge.rois import roi_manager
 
 COMMAND = "RetinaJ Detect..."
 
@@ -53,9 +53,11 @@ class _CommandListener:
         if name == COMMAND:
             _run_command()
             return None
-        if name == "ROI Manager..." and _is_headless():
-            _finish_scripted(_attempt(roi_manager))
-            return None
+        if name in HEADLESS_COMMANDS and _is_headless():
+            done: list[bool] = []
+            reason = _attempt(lambda: done.append(run_headless_command(name)))
+            _finish_scripted(reason)
+            return None if reason is not None or done[0] else command
         return command
 
 
@@ -132,6 +134,7 @@ def forget_macro() -> None:
     """Clear what ImageJ leaves set when an exception ends a macro or a command: it would take all that follows for a macro."""
     java_class("ij.Macro").setOptions(None)
     private_field("ij.IJ", "macroRunning").setBoolean(None, False)
+    private_field("ij.IJ", "macroInterpreter").set(None, None)
     private_field("ij.macro.Interpreter", "instance").set(None, None)
 
 

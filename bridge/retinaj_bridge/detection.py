@@ -12,7 +12,7 @@ from retinaj.prediction.detector import Detector
 from retinaj_bridge.jvm import java_class
 from retinaj_bridge.models import Models
 from retinaj_bridge.options import DetectOptions
-from retinaj_bridge.pixels import count_planes, read_planes
+from retinaj_bridge.pixels import count_planes, is_palette, read_planes
 from retinaj_bridge.rois import add_to_results, add_to_roi_manager, make_rois
 
 
@@ -68,15 +68,12 @@ def detect_image(image: Any, detector: Detector, options: DetectOptions) -> Boxe
     ij = java_class("ij.IJ")
     channels, slices, frames = count_planes(image)
     total = slices * frames
-    # A look-up table is for the eye: a model for grey images gets the values behind it.
-    planes = read_planes(image, channel=options.channel, palette_as_rgb=detector.channels > 1)
     parts: list[Boxes] = []
-    for done, ((t, z), plane) in enumerate(planes, 1):
+    for done, ((t, z), plane) in enumerate(read_planes(image, channel=options.channel), 1):
         try:
             found = detector.detect(plane, threshold=options.threshold, overlap=options.overlap)
         except RetinaJError as error:
-            hint = f" Or choose one channel: channel=1 to channel={channels}." if channels > 1 else ""
-            raise RetinaJError(f"{image.getTitle()}: {error}{hint if options.channel is None else ''}") from error
+            raise RetinaJError(f"{image.getTitle()}: {error}{_hint(image, options)}") from error
         parts.append(found.on_plane(t, (options.channel or 1) - 1, z) if channels * total > 1 else found)
         ij.showProgress(done, total)
         if total > 1:
@@ -84,6 +81,16 @@ def detect_image(image: Any, detector: Detector, options: DetectOptions) -> Boxe
         if bool(ij.escapePressed()):
             raise DetectionCanceledError
     return Boxes.concatenate(parts)
+
+
+def _hint(image: Any, options: DetectOptions) -> str:
+    """What ImageJ offers to make an image fit a model."""
+    channels = count_planes(image)[0]
+    if channels > 1 and options.channel is None:
+        return f" Or choose one of its channels, channel=1 to channel={channels}."
+    if is_palette(image):
+        return " Its colours come from a table; Image > Lookup Tables > Grays shows the values behind them."
+    return ""
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from retinaj_bridge.startup import start
 
 _SUFFIXES = (".ijm", ".txt")
 _CANCELED = "Macro canceled"
+_ROI_MANAGER_ERROR = "ij.plugin.frame.RoiManager.error("
 # As the interpreter reports an error: message, line, the lines it was called from, and the code with <> around the place.
 _IN_LINE = re.compile(r"(?P<message>.*) in line (?P<line>\d+)\n(?:\s*\(called from line \d+\)\n)* ?\n?(?P<code>.*)", re.DOTALL)
 
@@ -97,10 +98,10 @@ def _interpret(path: Path, code: str, argument: str) -> MacroOutcome:
                 reason = _reason(console, interpreter)
         except jpype.JException as error:
             reason = _reason_of_exception(error, console, interpreter)
-            forget_macro()
         finally:
             thread.setName(name if name.startswith("Run$_") else f"Run$_{name}")
     if reason is not None:
+        forget_macro()
         raise RetinaJError(f"{path.name} stopped: {reason}")
     return MacroOutcome(None if returned is None else str(returned), console.printed)
 
@@ -108,13 +109,19 @@ def _interpret(path: Path, code: str, argument: str) -> MacroOutcome:
 def _reason_of_exception(error: Any, console: MacroConsole, interpreter: Any) -> str | None:
     """Why a macro ended by an exception; None if that was `exit()`."""
     message = str(error.getMessage())
+    frames = [str(frame) for frame in error.getStackTrace()]
     if message == _CANCELED:
-        frames = error.getStackTrace()
-        by_exit = len(frames) > 0 and str(frames[0]).startswith("ij.macro.Functions.exit(")
-        return (console.take_reason() or None) if by_exit else _reason(console, interpreter)
+        by_exit = bool(frames) and frames[0].startswith("ij.macro.Functions.exit(")
+        return (_one_line(console.take_reason()) or None) if by_exit else _reason(console, interpreter)
+    line = f"(line {int(interpreter.getLineNumber())})"
+    refusal = next((at for at, frame in enumerate(frames) if frame.startswith(_ROI_MANAGER_ERROR)), None)
+    if refusal is not None:
+        # It says why in a window only.
+        command = frames[refusal + 1].partition("(")[0].rpartition(".")[2]
+        return f"the ROI Manager could not {command}: it is empty, no ROI or not the right number is selected {line}"
     if "HeadlessException" in type(error).__name__ or "headless" in message:
-        return "it needs a window or a dialog, and it runs without a display; give it what it asks for as arguments."
-    return f"{type(error).__name__}: {message}"
+        return f"it needs a window or a dialog, and it runs without a display; give it what it asks for as arguments {line}"
+    return f"{type(error).__name__}: {message} {line}"
 
 
 def _reason(console: MacroConsole, interpreter: Any) -> str:
@@ -123,6 +130,9 @@ def _reason(console: MacroConsole, interpreter: Any) -> str:
     text = re.sub(r"^(Macro Error|No Image): ", "", text)
     parts = _IN_LINE.fullmatch(text)
     if parts is None:
-        return re.sub(r"\s*\n\s*", " ", text)
-    message = re.sub(r"\s*\n\s*", " ", parts["message"]).strip()
-    return f"{message} (line {parts['line']}: {parts['code'].strip()})"
+        return _one_line(text)
+    return f"{_one_line(parts['message'])} (line {parts['line']}: {parts['code'].strip()})"
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s*\n\s*", " ", text).strip()

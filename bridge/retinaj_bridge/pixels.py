@@ -10,17 +10,18 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from retinaj.errors import RetinaJError
-from retinaj_bridge.jvm import java_class
+
+_CLOSED = "The image {} was closed before RetinaJ had read it; leave it open."
 
 
-def to_xarray(image: Any, *, channel: int | None = None, palette_as_rgb: bool = True) -> xr.DataArray:
+def to_xarray(image: Any, *, channel: int | None = None) -> xr.DataArray:
     """The pixels of an ImagePlus, copied.
 
     Args:
-        image: an ij.ImagePlus of any type: 8, 16 or 32 bit, RGB, stack or hyperstack.
+        image: an ij.ImagePlus of any type: 8, 16 or 32 bit, RGB, stack or hyperstack. Look-up tables are for the eye, also
+            inverting ones: they change nothing. Only 8-bit images that ImageJ calls "8-bit color", whose values are the
+            numbers of colours in a table, become RGB.
         channel: take only this channel, from 1; default: all.
-        palette_as_rgb: show 8-bit pixels with a colour table as the RGB they look like. Look-up tables change nothing
-            else: an inverting one leaves the values as they are in the file.
 
     Returns:
         Dims a subset of t, c, z, y, x in that order, without those of size 1 other than y and x; RGB is c=3. Pixel type
@@ -29,7 +30,7 @@ def to_xarray(image: Any, *, channel: int | None = None, palette_as_rgb: bool = 
     Raises:
         RetinaJError: if the image was closed, or has no such channel.
     """
-    planes = list(read_planes(image, channel=channel, palette_as_rgb=palette_as_rgb))
+    planes = list(read_planes(image, channel=channel))
     frames, slices = planes[-1][0][0] + 1, planes[-1][0][1] + 1
     pixels = np.stack([plane.to_numpy() for _, plane in planes])
     pixels = pixels.reshape(frames, slices, *pixels.shape[1:])
@@ -43,15 +44,12 @@ def to_xarray(image: Any, *, channel: int | None = None, palette_as_rgb: bool = 
     return whole.squeeze([axis for axis, size in (("t", frames), ("z", slices)) if size == 1])
 
 
-def read_planes(
-    image: Any, *, channel: int | None = None, palette_as_rgb: bool = True
-) -> Iterator[tuple[tuple[int, int], xr.DataArray]]:
+def read_planes(image: Any, *, channel: int | None = None) -> Iterator[tuple[tuple[int, int], xr.DataArray]]:
     """The planes of an ImagePlus one after the other, so that a time lapse need not fit into memory twice.
 
     Args:
         image: as for `to_xarray`.
         channel: as for `to_xarray`.
-        palette_as_rgb: as for `to_xarray`.
 
     Yields:
         ((t, z), plane): 0-based, z fastest; the plane has the dims y and x, before them c if it has several channels.
@@ -59,11 +57,13 @@ def read_planes(
     Raises:
         RetinaJError: as `to_xarray`.
     """
+    if image.getProcessor() is None:
+        raise RetinaJError(_CLOSED.format(image.getTitle()))
     channels, slices, frames = count_planes(image)
     if channel is not None and channel > channels:
         raise RetinaJError(f"channel is {channel}, but the image {image.getTitle()} has {channels}.")
     take = range(channels) if channel is None else range(channel - 1, channel)
-    table = _colour_table(image) if palette_as_rgb else None
+    table = _colour_table(image) if is_palette(image) else None
     signed = bool(image.getCalibration().isSigned16Bit())
     stack = image.getStack()
     for t in range(frames):
@@ -79,14 +79,19 @@ def count_planes(image: Any) -> tuple[int, int, int]:
     return int(image.getNChannels()), int(image.getNSlices()), int(image.getNFrames())
 
 
-def _colour_table(image: Any) -> NDArray[np.uint8] | None:
-    """uint8 [256, 3] of an 8-bit colour image, else None."""
-    if int(image.getType()) != int(java_class("ij.ImagePlus").COLOR_256):
-        return None
-    table = image.getProcessor().getLut()
-    return np.stack(
-        [np.array(part, np.int8).view(np.uint8) for part in (table.getReds(), table.getGreens(), table.getBlues())], 1
-    )
+def is_palette(image: Any) -> bool:
+    """Whether the pixels are numbers of colours in a table. Tables that run smoothly, such as "Fire", do not count."""
+    processor = image.getProcessor()
+    if int(image.getBitDepth()) != 8 or bool(image.isComposite()) or bool(processor.isThreshold()):
+        return False
+    # ImageJ's own rule for "8-bit color", which it applies only when it shows an image.
+    return bool(processor.isColorLut()) and not bool(processor.isPseudoColorLut())
+
+
+def _colour_table(image: Any) -> NDArray[np.uint8]:
+    """uint8 [256, 3]: red, green and blue of each value."""
+    table = np.array(image.getProcessor().getLut().getBytes(), np.int8).view(np.uint8)
+    return table.reshape(3, 256).T
 
 
 def _pixels(image: Any, stack: Any, index: int, table: NDArray[np.uint8] | None, signed: bool) -> NDArray[np.generic]:
@@ -94,7 +99,7 @@ def _pixels(image: Any, stack: Any, index: int, table: NDArray[np.uint8] | None,
     # Copied at once: JPype loses an exception that passes a frame in which a view of a Java array lives.
     array = stack.getPixels(index)
     if array is None:
-        raise RetinaJError(f"The image {image.getTitle()} was closed before RetinaJ had read it; leave it open.")
+        raise RetinaJError(_CLOSED.format(image.getTitle()))
     flat = np.array(array)
     shape = (int(stack.getHeight()), int(stack.getWidth()))
     if flat.dtype == np.int8:
