@@ -6,15 +6,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from retinaj.annotations import Annotation, read_annotations, relabel
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.files import require_file, require_folder
-from retinaj.images import find_images, is_image_name, read_header
+from retinaj.image_files import ImageFiles, read_names, unique_labels
+from retinaj.images import read_header
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def load_dataset(
             other sizes, a listed image is missing, a class is not among `class_names`, or nothing is left.
     """
     images, annotations = Path(images), Path(annotations)
-    files = _ImageFiles(images)
+    files = ImageFiles(images)
     entries = read_annotations(annotations)
     notes: list[str] = []
     paired: dict[Path, Annotation] = {}
@@ -138,10 +138,10 @@ def load_dataset(
         else:
             paired[path] = entry
 
-    labels = _unique_labels(images, list(paired))
+    labels = unique_labels(images, list(paired))
     chosen = [(labels[path], path) for path in paired]
     if names is not None:
-        chosen = _limit(chosen, files, _read_names(Path(names)), Path(names), notes)
+        chosen = _limit(chosen, files, read_names(Path(names)), Path(names), notes)
     else:
         notes += [f"{entry.source.name}: its image {_wanted(entry)} is not in {images}" for entry in missing]
         notes += _list_unannotated([path for path in files.paths if path not in paired], annotations)
@@ -163,48 +163,6 @@ def load_dataset(
     return Dataset(tuple(class_names), samples, tuple(notes))
 
 
-class _ImageFiles:
-    """The image files of a folder, and which of them an annotation means."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = require_folder(folder, "a folder of images")
-        self.paths = find_images(folder)
-        self.by_stem: dict[str, list[Path]] = {}
-        for path in self.paths:
-            self.by_stem.setdefault(path.stem, []).append(path)
-        self.by_name = {path.name: path for path in self.paths}
-
-    def find(self, entry: Annotation) -> Path | None:
-        """The image of an annotation. VOC and ROI files are named after it, COCO names it inside.
-
-        The name inside comes from an untrusted file: only a path that stays inside the image folder is followed.
-        """
-        wanted = PurePosixPath(entry.image_name.replace("\\", "/"))
-        if entry.source.suffix.lower() == ".json":
-            inside = not wanted.is_absolute() and ".." not in wanted.parts and ":" not in entry.image_name
-            relative = [wanted]
-            if inside and len(wanted.parts) > 1 and wanted.parts[0] == self.folder.name:
-                relative.append(PurePosixPath(*wanted.parts[1:]))  # written relative to the JSON file
-            for name in relative if inside else []:
-                path = self.folder / name
-                if is_image_name(path.name) and path.is_file():
-                    return path
-            return self.by_name.get(wanted.name)
-        stem = entry.source.stem if entry.source.suffix.lower() == ".xml" else entry.image_name
-        same_stem = self.by_stem.get(stem, [])
-        if len(same_stem) == 1:
-            return same_stem[0]
-        if same_stem:
-            exact = [path for path in same_stem if path.name == wanted.name]
-            if not exact:
-                raise RetinaJError(
-                    f"{entry.source} may belong to {' or '.join(path.name for path in same_stem)}: "
-                    "give these images different names, or name one of them in <filename>."
-                )
-            return exact[0]
-        return self.by_name.get(wanted.name)
-
-
 def _wanted(entry: Annotation) -> str:
     return repr(entry.image_name or entry.source.stem)
 
@@ -215,27 +173,8 @@ def _list_unannotated(paths: list[Path], annotations: Path) -> list[str]:
     return [f"{path.name}: has no annotation in {annotations} and is left out" for path in paths]
 
 
-def _unique_labels(folder: Path, paths: list[Path]) -> dict[Path, str]:
-    """A name for each image: its stem, with folder or suffix only where stems repeat."""
-    relative = {path: path.relative_to(folder) for path in paths}
-    for shorten in (lambda path: path.stem, lambda path: path.with_suffix("").as_posix(), lambda path: path.as_posix()):
-        labels = {path: shorten(short) for path, short in relative.items()}
-        if len(set(labels.values())) == len(paths):
-            return labels
-    return labels
-
-
-def _read_names(path: Path) -> list[str]:
-    require_file(path, "a text file with one image name per line")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (UnicodeDecodeError, OSError) as error:
-        raise RetinaJError(f"{path} is not a text file with one image name per line: {error}.") from error
-    return [line.strip() for line in lines if line.strip()]
-
-
 def _limit(
-    chosen: list[tuple[str, Path]], files: _ImageFiles, wanted: list[str], source: Path, notes: list[str]
+    chosen: list[tuple[str, Path]], files: ImageFiles, wanted: list[str], source: Path, notes: list[str]
 ) -> list[tuple[str, Path]]:
     """The images that are listed, in the order of the list."""
     index = {path.name: (label, path) for label, path in chosen} | {label: (label, path) for label, path in chosen}
