@@ -33,9 +33,7 @@ def class_colour(label: int) -> RGB:
     if 0 <= label < len(_PALETTE):
         return _PALETTE[label]
     step = label - len(_PALETTE)
-    red, green, blue = colorsys.hls_to_rgb(
-        (0.05 + step * _GOLDEN_RATIO) % 1, (0.45, 0.65, 0.55)[step % 3], 0.75
-    )
+    red, green, blue = colorsys.hls_to_rgb((0.05 + step * _GOLDEN_RATIO) % 1, (0.45, 0.65, 0.55)[step % 3], 0.75)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
