@@ -17,6 +17,7 @@ from typing import Any
 import jpype
 
 from retinaj.errors import RetinaJError
+from retinaj_bridge.fonts import font_options
 from retinaj_bridge.jvm import java_class, select_java
 
 IMAGEJ = "net.imagej:ij:1.54p"
@@ -94,10 +95,13 @@ def _start_embedded(*, window: bool) -> None:
         # ImageJ takes plugins and start-up macros from there. By default that is the current folder, which may hold any.
         f"-Dplugins.dir={Path(__file__).parent}",
         "-Dfile.encoding=UTF-8",  # of the text files that macros write; the default before Java 18 depends on the locale
+        *font_options(),
     ]
     if not window:
         config.endpoints.append(PATCHER)
         options += ["-Djava.awt.headless=true", "--add-opens=java.base/java.lang=ALL-UNNAMED"]
+    # Ctrl-C is Python's: Java would end the process in the middle of a call, which crashes.
+    config.get_kwargs()["interrupt"] = False
     # It warns of a missing `jar` tool, which a Java without compiler has not and ImageJ does not need.
     logger = logging.getLogger("jgo")
     level, _ = logger.level, logger.setLevel(logging.ERROR)
