@@ -22,7 +22,7 @@ from retinaj.errors import RetinaJError
 from retinaj.evaluation import EvaluationResult
 from retinaj.files import require_absent, require_file, require_folder
 
-EXAMPLE_EPOCHS = 4
+EXAMPLE_EPOCHS = 3
 # What the example model must reach on its held-out images, or the demo has failed.
 EXAMPLE_AP50 = 0.90
 DATA_EPOCHS = 40
