@@ -199,7 +199,7 @@ def test_box_loss_is_zero_when_right_grows_when_wrong_and_skips_background(loss)
     anchors = np.array([[0, 0, 16, 16], [16, 0, 32, 16]], np.float32)
     centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
     target = np.array([[[1, 2, 14, 15], [0, 0, 0, 0]]], np.float32)
-    right = encode_boxes(centre, size, tf.constant(target + [[[0, 0, 0, 0], [16, 0, 32, 16]]], tf.float32))
+    right = encode_boxes(centre, size, tf.constant(target + np.array([[[0, 0, 0, 0], [16, 0, 32, 16]]], np.float32)))
     positive = tf.constant([[1.0, 0.0]])
     assert float(loss(right, centre, size, target, positive)) == pytest.approx(0, abs=1e-5)
     moved = [right + tf.constant([shift, 0.0, 0.0, 0.0]) for shift in (0.1, 0.5, 1.0)]

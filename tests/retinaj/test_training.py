@@ -109,11 +109,11 @@ def test_resuming_with_other_settings_or_images_is_refused(
     data: tuple[Path, Path], finished: tuple[Path, ModelRecord, str], tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(finished[0], tmp_path / "copy"))
-    with pytest.raises(RetinaJError, match="learning-rate 0.001, now it is 0.01"):
+    with pytest.raises(RetinaJError, match=r"learning-rate 0\.001, now it is 0\.01"):
         train(*data, folder, settings=QUICK.model_copy(update={"learning_rate": 0.01}), resume=True)
     names = tmp_path / "names.txt"
     names.write_text("\n".join(path.stem for path in sorted(data[0].iterdir())[:6]))
-    with pytest.raises(RetinaJError, match="are not those that the run"):
+    with pytest.raises(RetinaJError, match=r"are not those that the run"):
         train(*data, folder, names=names, resume=True)
     with pytest.raises(RetinaJError, match="nothing to resume"):
         train(*data, tmp_path / "nowhere", resume=True)
@@ -139,6 +139,20 @@ def test_loss_that_is_no_number_stops_with_advice(data: tuple[Path, Path], tmp_p
     wild = QUICK.model_copy(update={"focal_alpha": 0.25, "class_weight": 1e38, "box_weight": 1e38})
     with pytest.raises(RetinaJError, match="lower --learning-rate"):
         train(*data, tmp_path / "wild", settings=wild, console=Console(file=io.StringIO()))
+
+
+def test_imagenet_weights_that_cannot_be_fetched_leave_nothing_behind(
+    data: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(**options: object) -> None:
+        assert options["weights"] == "imagenet"
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("keras.applications.MobileNetV2", unreachable)
+    settings = QUICK.model_copy(update={"backbone": "mobilenet_v2", "imagenet_weights": True})
+    with pytest.raises(RetinaJError, match="could not be fetched"):
+        train(*data, tmp_path / "model", settings=settings, console=Console(file=io.StringIO()))
+    assert not (tmp_path / "model").exists()
 
 
 def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from retinaj.errors import RetinaJError
@@ -72,13 +73,11 @@ def _application(name: BackboneName, image: Any, imagenet_weights: bool) -> dict
         "mobilenet_v1": keras.applications.MobileNet,
         "mobilenet_v2": keras.applications.MobileNetV2,
     }[name]
+    weights = "imagenet" if imagenet_weights else None
     try:
-        application = build(
-            include_top=False,
-            weights="imagenet" if imagenet_weights else None,
-            input_shape=(None, None, 3),
-            name=name,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`input_shape` is undefined or non-square")  # any size is what we want
+            application = build(include_top=False, weights=weights, input_shape=(None, None, 3), name=name)
     except Exception as error:
         if not imagenet_weights:
             raise

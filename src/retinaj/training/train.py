@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.console import Console
 
@@ -75,6 +76,7 @@ def train(
     if resume:
         run = load_run(output)
         require_same_images(run, training_set, validation_set, output)
+        network = _initial_network(run.record, resuming=(output / TRAINING_FOLDER / STATE_FILE).is_file())
     else:
         record = plan_model(output.name, training_set, validation_set, settings, lambda line: _say(console, line))
         run = Run(
@@ -82,23 +84,23 @@ def train(
             training=tuple(sample.name for sample in training_set.samples),
             validation=tuple(sample.name for sample in validation_set.samples),
         )
+        network = _initial_network(record, resuming=False)  # before anything is written: fetching weights can fail
         save_run(output, run)
         sample = save_sample(output, validation_set.samples)
         _say(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
-    return _Trainer(output, run.record, training_set, validation_set, console).run()
+    return _Trainer(output, run.record, network, training_set, validation_set, console).run()
 
 
 class _Trainer:
     """One session of a run: from its state to its end, or to an interruption."""
 
-    def __init__(self, output: Path, record: ModelRecord, training: Dataset, validation: Dataset, console: Console) -> None:
-        self._output, self._record, self._console = output, record, console
+    def __init__(
+        self, output: Path, record: ModelRecord, network: Any, training: Dataset, validation: Dataset, console: Console
+    ) -> None:
+        self._output, self._record, self._network, self._console = output, record, network, console
         self._folder = output / TRAINING_FOLDER
         self._settings = record.training.settings
         self._log = open_log(output)
-        keras.utils.set_random_seed(self._settings.seed)
-        resuming = (self._folder / STATE_FILE).is_file()
-        self._network = build_network(record.network, imagenet_weights=self._settings.imagenet_weights and not resuming)
         if self._settings.imagenet_weights:
             freeze_batch_norm(self._network)
         self._average = build_network(record.network)
@@ -109,7 +111,7 @@ class _Trainer:
         self._validator = Validator(validation.samples, record, store, self._average)
         self._step = TrainingStep(record, self._network, self._average, self._optimizer)
         self._progress = Progress()
-        if resuming:
+        if (self._folder / STATE_FILE).is_file():
             self._progress = load_state(self._folder, self._network, self._average, self._optimizer)
         self._steps = self._windows.steps * self._settings.epochs
 
@@ -222,6 +224,13 @@ class _Trainer:
     def _say(self, line: str) -> None:
         self._log.info(line)
         _say(self._console, line)
+
+
+def _initial_network(record: ModelRecord, *, resuming: bool) -> Any:
+    """The network with the weights that its seed gives, or from ImageNet; those of a state are set later."""
+    settings = record.training.settings
+    keras.utils.set_random_seed(settings.seed)
+    return build_network(record.network, imagenet_weights=settings.imagenet_weights and not resuming)
 
 
 def _say(console: Console, line: str) -> None:
