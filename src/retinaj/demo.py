@@ -25,7 +25,7 @@ from retinaj.files import require_absent, require_file, require_folder
 EXAMPLE_EPOCHS = 3
 # What the example model must reach on its held-out images, or the demo has failed.
 EXAMPLE_AP50 = 0.90
-DATA_EPOCHS = 40
+DATA_EPOCHS = 30
 # A look at the ROI sets of a few held-out images is enough; the report has all of them.
 IMAGES_FOR_IMAGEJ = 6
 # A step that was told to stop may first write down what it has reached.
