@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,17 @@ def code_blocks(document: Path, *languages: str) -> list[str]:
 def shell_lines(document: Path) -> Iterator[str]:
     for block in code_blocks(document, "", "sh", "bash", "shell", "powershell"):
         yield from (line.strip() for line in block.replace("\\\n", " ").splitlines())
+
+
+def third_party_imports(path: Path) -> Iterator[str]:
+    """The packages that a module imports, at its top or inside a function, except the standard library and ours."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        for package, *parts in (module.split(".") for module in modules):
+            if package not in sys.stdlib_module_names and not package.startswith("retinaj"):
+                # Two distributions share the package bioimageio.
+                yield ".".join([package, *parts[:1]]) if package == "bioimageio" else package
 
 
 @cache
@@ -135,6 +146,23 @@ class TestDocuments:
         for needed in ("make demo", "make test", "retinaj train", "retinaj evaluate", "retinaj predict", "retinaj package"):
             assert needed in text
         assert re.search(r'run\("RetinaJ Detect\.\.\.", "model=\[.+\] threshold=0\.\d+', text)
+
+
+class TestDependencies:
+    def test_what_is_imported_is_declared_and_what_is_declared_is_imported(
+        self, repository: Path, project: dict[str, Any]
+    ) -> None:
+        declared = {canonicalize_name(Requirement(text).name) for text in project["project"]["dependencies"]}
+        known = packages_distributions()
+        imported = {
+            canonicalize_name(name if name.startswith("bioimageio") else known[name][0])
+            for folder in ("src", "model_zoo", "bridge")
+            for path in (repository / folder).rglob("*.py")
+            for name in third_party_imports(path)
+        }
+        assert imported - declared == set(), "imported, but not in pyproject.toml"
+        # TensorBoard is a program for users, bioimageio.core runs in a process of its own, and JPype asks for pyobjc.
+        assert declared - imported == {"tensorboard", "bioimageio-core", "pyobjc-framework-cocoa"}
 
 
 class TestLock:
