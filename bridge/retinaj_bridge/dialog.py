@@ -59,9 +59,8 @@ def _show(title: str, typed: dict[str, str]) -> dict[str, str] | None:
     image = java_class("ij.WindowManager").getCurrentImage()
     channels = count_planes(image)[0] if image is not None else 1
     dialog = java_class("ij.gui.GenericDialog")(title)
-    dialog.addStringField("Model", typed["model"], 40)
-    dialog.addToSameRow()
-    dialog.addButton("Browse...", _Browse(dialog))
+    dialog.addFileField("Model", typed["model"], 40)
+    _let_browse_folders(dialog)
     # Text fields, not numeric ones, so that a wrong number is quoted and explained in the same words as in a macro.
     dialog.addStringField("Threshold", typed["threshold"], 6)
     dialog.addStringField("Overlap", typed["overlap"], 6)
@@ -99,9 +98,18 @@ def _record(command: str, options: DetectOptions) -> None:
     recorder.saveCommand()
 
 
+def _let_browse_folders(dialog: Any) -> None:
+    """Let the button of the dialog's last file field offer folders and files together, which ImageJ's own does not."""
+    panel = dialog.getComponent(dialog.getComponentCount() - 1)
+    button = panel.getComponent(1)
+    for listener in button.getActionListeners():
+        button.removeActionListener(listener)
+    button.addActionListener(_Browse(dialog))
+
+
 @jpype.JImplements("java.awt.event.ActionListener", deferred=True)
 class _Browse:
-    """Lets the user choose a model: a folder or a file, which ImageJ's own file fields cannot offer together."""
+    """Lets the user choose a model: a folder or a package."""
 
     def __init__(self, dialog: Any) -> None:
         self._dialog = dialog

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from retinaj_bridge.startup import start
 
 _SUFFIXES = (".ijm", ".txt")
 _CANCELED = "Macro canceled"
+_SECONDS_TO_END = 5
 _ROI_MANAGER_ERROR = "ij.plugin.frame.RoiManager.error("
 # As the interpreter reports an error: message, line, the lines it was called from, and the code with <> around the place.
 _IN_LINE = re.compile(r"(?P<message>.*) in line (?P<line>\d+)\n(?:\s*\(called from line \d+\)\n)* ?\n?(?P<code>.*)", re.DOTALL)
@@ -81,29 +83,61 @@ def _read(path: Path) -> str:
 
 
 def _interpret(path: Path, code: str, argument: str) -> MacroOutcome:
-    ij = java_class("ij.IJ")
-    ij.getErrorMessage()  # forgets an older one
+    java_class("ij.IJ").getErrorMessage()  # forgets an older one
     interpreter = java_class("ij.macro.Interpreter")()
-    thread = java_class("java.lang.Thread").currentThread()
-    name = str(thread.getName())
-    # ImageJ goes by names: "Macro$" lets an error in `open` stop the macro, and "Run$_" lets commands have options. It adds
-    # the latter itself, but only the first time it sees a thread, so the thread has to keep it.
-    thread.setName("Run$_RetinaJ_Macro$")
-    reason = None
-    returned = None
     with MacroConsole() as console:
-        try:
-            returned = interpreter.run(code, argument)
-            if bool(interpreter.wasError()):
-                reason = _reason(console, interpreter)
-        except jpype.JException as error:
-            reason = _reason_of_exception(error, console, interpreter)
-        finally:
-            thread.setName(name if name.startswith("Run$_") else f"Run$_{name}")
-    if reason is not None:
+        run = _MacroRun(interpreter, console, code, argument)
+        # ImageJ goes by names: "Macro$" lets an error in `open` stop the macro, and "Run$_" lets commands have options.
+        thread = java_class("java.lang.Thread")(run, "Run$_RetinaJ_Macro$")
+        thread.setDaemon(True)
+        thread.start()
+        _wait_for(run, thread, interpreter)
+    if run.reason is not None:
         forget_macro()
-        raise RetinaJError(f"{path.name} stopped: {reason}")
-    return MacroOutcome(None if returned is None else str(returned), console.printed)
+        raise RetinaJError(f"{path.name} stopped: {run.reason}")
+    return MacroOutcome(run.returned, console.printed)
+
+
+@jpype.JImplements("java.lang.Runnable", deferred=True)
+class _MacroRun:
+    """A macro in a thread of its own: Python's main thread must stay free to notice Ctrl-C."""
+
+    def __init__(self, interpreter: Any, console: MacroConsole, code: str, argument: str) -> None:
+        self._interpreter = interpreter
+        self._console = console
+        self._code = code
+        self._argument = argument
+        self.returned: str | None = None
+        self.reason: str | None = None
+        self.finished = threading.Event()
+
+    @jpype.JOverride
+    def run(self) -> None:
+        try:
+            returned = self._interpreter.run(self._code, self._argument)
+            self.returned = None if returned is None else str(returned)
+            self.reason = _reason(self._console, self._interpreter) if bool(self._interpreter.wasError()) else None
+        except jpype.JException as error:
+            self.reason = _reason_of_exception(error, self._console, self._interpreter)
+        except Exception as error:  # which JPype would lose on its way through Java
+            self.reason = f"RetinaJ failed unexpectedly: {type(error).__name__}: {error}"
+        finally:
+            self.finished.set()
+
+
+def _wait_for(run: _MacroRun, thread: Any, interpreter: Any) -> None:
+    """Wait for the macro; on Ctrl-C, end it first."""
+    try:
+        # Not in Java, where Ctrl-C would break in as an InterruptedException; and not for ever, which Windows cannot break.
+        while not run.finished.wait(0.1):
+            pass
+    except KeyboardInterrupt:
+        java_class("java.lang.Thread").interrupted()  # takes back the interruption of this thread, which JPype makes of Ctrl-C
+        java_class("ij.IJ").setKeyDown(java_class("java.awt.event.KeyEvent").VK_ESCAPE)  # what a detection looks at
+        interpreter.abort(None)
+        thread.interrupt()  # wakes `wait`
+        run.finished.wait(_SECONDS_TO_END)
+        raise
 
 
 def _reason_of_exception(error: Any, console: MacroConsole, interpreter: Any) -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jpype
+import scyjava
 
 from retinaj.errors import RetinaJError
 from retinaj_bridge.fonts import font_options
@@ -71,6 +72,8 @@ def start(*, window: bool = False, fiji: Path | None = None, endpoint: str | Non
     if window:
         _require_display()
     select_java(window=window)
+    # Ctrl-C is Python's: Java would end the process in the middle of a call, which crashes.
+    scyjava.config.add_kwargs(interrupt=False)
     target = str(fiji.expanduser().resolve()) if fiji is not None else endpoint
     if target is None:
         _start_embedded(window=window)
@@ -82,8 +85,6 @@ def start(*, window: bool = False, fiji: Path | None = None, endpoint: str | Non
 
 
 def _start_embedded(*, window: bool) -> None:
-    import scyjava
-
     config = scyjava.config
     known_endpoints, known_repositories = list(config.endpoints), dict(config.get_repositories())
     # "never" download a Java: one was selected above.
@@ -100,8 +101,6 @@ def _start_embedded(*, window: bool) -> None:
     if not window:
         config.endpoints.append(PATCHER)
         options += ["-Djava.awt.headless=true", "--add-opens=java.base/java.lang=ALL-UNNAMED"]
-    # Ctrl-C is Python's: Java would end the process in the middle of a call, which crashes.
-    config.get_kwargs()["interrupt"] = False
     # It warns of a missing `jar` tool, which a Java without compiler has not and ImageJ does not need.
     logger = logging.getLogger("jgo")
     level, _ = logger.level, logger.setLevel(logging.ERROR)
@@ -133,6 +132,8 @@ def _start_pyimagej(target: str, *, window: bool) -> Any:
         "PyImageJ gets parts of its own, and whatever an endpoint names, from SciJava's server at the first start, which needs "
         "a network. Leave this option out to use the ImageJ that RetinaJ brings by itself."
     )
+    # Take the Java that was selected above. "never" would say so outright, but makes PyImageJ 1.8 fail.
+    scyjava.config.set_java_constraints(fetch="auto")
     messages = _ErrorLog()
     logger = logging.getLogger("imagej")
     logger.addHandler(messages)
@@ -142,11 +143,11 @@ def _start_pyimagej(target: str, *, window: bool) -> Any:
         gateway = imagej.init(target, mode=imagej.Mode.INTERACTIVE if window else imagej.Mode.HEADLESS)
     except Exception as error:
         reason = " ".join([_one_line(error), *messages.texts])
-        raise RetinaJError(f"PyImageJ could not start {target}: {reason} {advice}") from error
+        raise RetinaJError(f"PyImageJ could not start {target}: {reason.rstrip('.')}. {advice}") from error
     finally:
         logger.removeHandler(messages)
     if not gateway:  # it logs some failures and returns a false value
-        raise RetinaJError(f"PyImageJ could not start {target}: {' '.join(messages.texts) or 'no reason given.'} {advice}")
+        raise RetinaJError(f"PyImageJ could not start {target}: {' '.join(messages.texts) or 'no reason given'}. {advice}")
     return gateway
 
 

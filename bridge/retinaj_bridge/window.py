@@ -63,8 +63,6 @@ def add_to_menu() -> None:
 
     def add() -> None:
         menus = java_class("ij.Menus")
-        # With this name alone, Command Finder lists it; the listener takes it before ImageJ looks for the class.
-        menus.getCommands().put(COMMAND, "RetinaJ")
         item = java_class("java.awt.MenuItem")("Detect...")
         item.setActionCommand(COMMAND)
         item.addActionListener(window)
@@ -73,6 +71,8 @@ def add_to_menu() -> None:
         bar = menus.getMenuBar()
         plugins = next(bar.getMenu(at) for at in range(int(bar.getMenuCount())) if str(bar.getMenu(at).getLabel()) == "Plugins")
         plugins.add(submenu)
+        # With this name alone, Command Finder lists it; the listener takes it before ImageJ looks for the class.
+        menus.getCommands().put(COMMAND, "RetinaJ")
 
     java_class("java.awt.EventQueue").invokeAndWait(_Runnable(add))
 
