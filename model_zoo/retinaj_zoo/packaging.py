@@ -91,9 +91,9 @@ def package_model(
     if not has_author(metadata):
         log("No author was given: the package says 'unknown'. The zoo takes only models that somebody stands for.")
     log(f"Licence: {metadata.license}.")
-    scores = read_evaluation(model_folder, evaluation)
+    scores = read_evaluation(model_folder, record.weights_sha256, evaluation)
     if scores is None:
-        log("The model was not evaluated, and its documentation will say so. Run `retinaj evaluate` first to change that.")
+        log("These weights were not evaluated, and the documentation will say so. Run `retinaj evaluate` first to change that.")
     model = detection_model(network, record.network)
     picture, source = find_image(model_folder, image)
     # The expected answers come from the model folder itself, so that the test compares every weight format with it.

@@ -13,15 +13,16 @@ from retinaj.model_folder import TRAINING_FOLDER, TrainingRecord
 _LARGEST_EVALUATION = 64 * 2**20  # bytes
 
 
-def read_evaluation(model_folder: Path, evaluation: Path | None = None) -> EvaluationResult | None:
-    """The evaluation of a model, or None if there was none.
+def read_evaluation(model_folder: Path, weights_sha256: str, evaluation: Path | None = None) -> EvaluationResult | None:
+    """The evaluation of a model, or None if there was none of its present weights.
 
     Args:
         model_folder: has it in its folder training/, if the model was evaluated.
+        weights_sha256: of the weights that are packaged; figures of others, as of an earlier epoch, say nothing of them.
         evaluation: a folder that `retinaj evaluate` wrote, to read instead.
 
     Raises:
-        RetinaJError: if the file is not an evaluation, or `evaluation` holds none.
+        RetinaJError: if the file is not an evaluation, or `evaluation` holds none, or one of other weights.
     """
     path = (evaluation or model_folder / TRAINING_FOLDER) / EVALUATION_FILE
     if evaluation is not None:
@@ -30,7 +31,12 @@ def read_evaluation(model_folder: Path, evaluation: Path | None = None) -> Evalu
         return None
     if path.stat().st_size > _LARGEST_EVALUATION:
         raise RetinaJError(f"{path} is {path.stat().st_size:,} bytes large; it is not an evaluation by RetinaJ.")
-    return EvaluationResult.from_json(path.read_text(encoding="utf-8"), str(path))
+    result = EvaluationResult.from_json(path.read_text(encoding="utf-8"), str(path))
+    if result.weights_sha256 == weights_sha256:
+        return result
+    if evaluation is None:
+        return None
+    raise RetinaJError(f"{path} has the figures of other weights than {model_folder} has now. Evaluate this model first.")
 
 
 def validation_section(evaluation: EvaluationResult | None, training: TrainingRecord) -> str:

@@ -48,6 +48,7 @@ def evaluate(
     from retinaj.evaluation.run import evaluate as run_evaluation
     from retinaj.files import write_text
     from retinaj.model_folder import TRAINING_FOLDER
+    from retinaj.training.run_folder import images_of_run
 
     detector = _open_model(model)
     training = model / TRAINING_FOLDER
@@ -68,8 +69,14 @@ def evaluate(
         say(f"Note: {note}")
     Console().print(evaluation.result.table())
     if training.is_dir():
-        write_text(training / EVALUATION_FILE, evaluation.result.to_json() + "\n")
-        say(f"The figures were also put into {training}, for the documentation of a package.")
+        seen = images_of_run(model) & {sample.name for sample in evaluation.dataset.samples}
+        if seen:
+            say(f"Note: {len(seen)} of these images were used to train this model, which makes the figures flatter it.")
+        try:
+            write_text(training / EVALUATION_FILE, evaluation.result.to_json() + "\n")
+            say(f"The figures were also put into {training}, for the documentation of a package.")
+        except OSError as error:
+            say(f"Note: the figures could not be put into {training} ({error.strerror}); `retinaj package` needs --evaluation.")
     say(f"Report: {output / REPORT_FILE}")
 
 

@@ -17,7 +17,7 @@ from retinaj.errors import RetinaJError
 console = Console(stderr=True)
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF).")]
-Annotations = Annotated[Path, typer.Argument(help="Folder of PASCAL VOC XML files, or one COCO JSON file.")]
+Annotations = Annotated[Path, typer.Argument(help="Folder of PASCAL VOC XML files or of ImageJ ROI files, or one COCO JSON file.")]
 Names = Annotated[Path | None, typer.Option(help="Text file with the names of the images to use, one a line. [default: all]")]
 
 
@@ -28,13 +28,20 @@ def with_plain_errors(function: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **options: Any) -> None:
         try:
             function(*args, **options)
-        except RetinaJError as error:
-            console.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        except (RetinaJError, OSError) as error:
+            console.print(f"Error: {_reason(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as interruption:
             raise typer.Exit(130) from interruption
 
     return run
+
+
+def _reason(error: Exception) -> str:
+    """What to tell the user: an operating system's error says what, but names the file only beside it."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
 
 
 @contextmanager

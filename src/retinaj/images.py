@@ -104,7 +104,8 @@ def read_header(path: Path) -> ImageHeader:
         sizes = ({"c": channels} if channels > 1 else {}) | {"y": picture.height, "x": picture.width}
         deep = picture.mode.startswith("I") or _png_depth(path) == 16
         dtype = np.dtype(np.uint16 if deep else np.uint8)
-        return ImageHeader(sizes, dtype, turned=picture.getexif().get(0x0112, 1) != 1)
+        # Not picture.getexif(): that of a PNG decodes all pixels to look behind them.
+        return ImageHeader(sizes, dtype, turned=Image.Image.getexif(picture).get(0x0112, 1) != 1)
 
 
 def find_images(folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from retinaj.errors import RetinaJError
 from retinaj.images import read_image
-from retinaj.model_folder import ModelRecord, load_network, read_record
+from retinaj.model_folder import ModelRecord, load_network, read_record, save_model
 from retinaj.prediction import open_model
 from retinaj.training.console import TrainingConsole
 from retinaj.training.settings import TrainingSettings
@@ -117,6 +118,42 @@ def test_resuming_with_other_settings_or_images_is_refused(
         train(*data, folder, names=names, resume=True)
     with pytest.raises(RetinaJError, match="nothing to resume"):
         train(*data, tmp_path / "nowhere", resume=True)
+
+
+def test_resuming_with_changed_annotations_is_refused(
+    data: tuple[Path, Path], finished: tuple[Path, ModelRecord, str], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished[0], tmp_path / "copy"))
+    annotations = Path(shutil.copytree(data[1], tmp_path / "annotations"))
+    first = sorted(annotations.iterdir())[0]
+    first.write_text(re.sub(r"<xmin>.*?</xmin>", "<xmin>1</xmin>", first.read_text(), count=1))
+    with pytest.raises(RetinaJError, match="annotations were changed"):
+        train(data[0], annotations, folder, resume=True)
+
+
+def test_ctrl_c_while_saving_finishes_saving(data: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst moment: the new weights are written, the model.json that names them is not."""
+    interruptions = iter([KeyboardInterrupt])
+
+    def interrupted(folder: Path, record: ModelRecord, network: object) -> ModelRecord:
+        if next(interruptions, None):
+            (folder / "model.weights.h5").write_bytes(b"half")
+            raise KeyboardInterrupt
+        return save_model(folder, record, network)
+
+    monkeypatch.setattr("retinaj.training.train.save_model", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(*data, tmp_path / "model", settings=QUICK, console=Console(file=io.StringIO()))
+    assert open_model(tmp_path / "model").record.training.epochs_done == 1
+
+
+def test_damaged_image_stops_before_the_first_step(data: tuple[Path, Path], tmp_path: Path) -> None:
+    images = Path(shutil.copytree(data[0], tmp_path / "images"))
+    victim = sorted(images.iterdir())[3]
+    victim.write_bytes(victim.read_bytes()[:-800])
+    with pytest.raises(RetinaJError, match=victim.name):
+        train(images, data[1], tmp_path / "model", settings=QUICK, console=Console(file=io.StringIO()))
+    assert not (tmp_path / "model").exists()
 
 
 def test_damaged_state_is_refused(data: tuple[Path, Path], finished: tuple[Path, ModelRecord, str], tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ class EvaluationResult:
         overall: all classes together.
         classes: each class, in the order of the labels.
         curves: each class's precision-recall curve.
+        weights_sha256: of the model's weights: an evaluation speaks for no other. Empty where no model was given.
     """
 
     images: _Count
@@ -102,6 +103,7 @@ class EvaluationResult:
     overall: Scores
     classes: tuple[Scores, ...]
     curves: tuple[Curve, ...]
+    weights_sha256: str = ""
 
     def to_json(self) -> str:
         """As JSON text, which `from_json` reads."""

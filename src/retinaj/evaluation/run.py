@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retinaj.boxes import Boxes
 from retinaj.dataset import Dataset, load_dataset
+from retinaj.errors import RetinaJError
 from retinaj.evaluation import EvaluationResult, evaluate_boxes
 from retinaj.files import atomic_folder, require_absent
 from retinaj.images import read_image
-from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector
+from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
 
 EVALUATION_FILE = "evaluation.json"
 TABLE_FILE = "evaluation.md"
@@ -49,7 +50,7 @@ def evaluate(
 
     Args:
         images: folder of images.
-        annotations: folder of PASCAL VOC files, or a COCO JSON file.
+        annotations: folder of PASCAL VOC files or of ImageJ ROI files, or a COCO JSON file.
         detector: the model.
         output: the folder to make, with evaluation.json, evaluation.md and report.html; it must not exist.
         names: a text file with the names of the images to use, one a line; default: all.
@@ -64,15 +65,20 @@ def evaluate(
     from retinaj.report import write_report  # Matplotlib, only now
 
     require_absent(output)
+    check_fraction("threshold", threshold)
     dataset = load_dataset(images, annotations, names=names, class_names=detector.class_names)
     predictions: list[Boxes] = []
     for sample in dataset.samples:
         if progress is not None:
             progress(len(predictions), len(dataset.samples))
         image = read_image(sample.image_path)
-        predictions.append(detector.detect(image, threshold=detector.score_floor, overlap=overlap))
+        try:
+            predictions.append(detector.detect(image, threshold=detector.score_floor, overlap=overlap))
+        except RetinaJError as error:
+            raise RetinaJError(f"{sample.image_path}: {error}") from error
     truth = [sample.boxes for sample in dataset.samples]
     result = evaluate_boxes(truth, predictions, max_detections=detector.max_detections, threshold=threshold)
+    result = replace(result, weights_sha256=detector.weights_sha256)
     if progress is not None:
         progress(len(predictions), len(dataset.samples))
     evaluation = Evaluation(dataset, tuple(predictions), result)

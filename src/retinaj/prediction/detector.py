@@ -120,6 +120,7 @@ class Detector:
 
     def _detect_plane(self, plane: xr.DataArray, threshold: float, overlap: float) -> Boxes:
         pixels = to_channels(plane, self.channels)
+        require_range(pixels, self.normalization)
         detections = self.runtime(self.normalization(pixels)[None], overlap)[0]
         detections = detections[(detections[:, 4] > 0) & (detections[:, 4] >= threshold)]
         boxes = Boxes(detections[:, :4], detections[:, 5].astype(np.int32) - 1, self.class_names, detections[:, 4])
@@ -135,6 +136,23 @@ def check_fraction(name: str, value: float) -> None:
     """
     if not 0 < value <= 1:
         raise RetinaJError(f"{name} is {value}; expected a number above 0 and at most 1, such as 0.4.")
+
+
+def require_range(pixels: NDArray[np.generic], normalization: FixedScale | PercentileScale) -> None:
+    """Refuse pixels that a fixed scale for 8-bit images would turn into nonsense.
+
+    Raises:
+        RetinaJError: if a model of 8-bit images gets pixels of another type that do not lie within 0..255.
+    """
+    if not isinstance(normalization, FixedScale) or pixels.dtype == np.uint8 or not pixels.size:
+        return
+    low, high = float(np.min(pixels)), float(np.max(pixels))
+    if not (low >= 0 and high <= 255):
+        raise RetinaJError(
+            f"The image is {pixels.dtype} with values from {low:g} to {high:g}, but the model was trained on 8-bit images, "
+            "0 to 255. Convert the image to 8 bit (in ImageJ: set the contrast, then Image > Type > 8-bit), or train a model "
+            "on images like this one."
+        )
 
 
 def to_channels(plane: xr.DataArray, channels: int) -> NDArray[np.generic]:

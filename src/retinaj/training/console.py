@@ -9,21 +9,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from retinaj.durations import duration
 from retinaj.training.history import EpochRow
-
-
-def duration(seconds: float) -> str:
-    """A time span for people.
-
-    >>> duration(42), duration(725), duration(7325)
-    ('42 s', '12 min 5 s', '2 h 2 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 @dataclass

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from retinaj.augmentation import random_window
 from retinaj.dataset import Sample
+from retinaj.errors import RetinaJError
 from retinaj.images import read_image
 from retinaj.model_folder import ModelRecord
 from retinaj.network.config import NetworkConfig
@@ -36,6 +37,7 @@ class ImageStore:
     def __init__(self, record: ModelRecord) -> None:
         self._record = record
         self._cache: dict[str, NDArray[np.float32]] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
         self._room = _CACHE_BYTES
 
     def __getitem__(self, sample: Sample) -> NDArray[np.float32]:
@@ -46,11 +48,16 @@ class ImageStore:
             return found
         network = self._record.network
         pixels = self._record.normalization(to_channels(read_image(sample.image_path), network.channels))
+        self._sizes[key] = (pixels.shape[1], pixels.shape[0])
         image = average_down(pixels, network)
         if image.nbytes <= self._room:
             self._room -= image.nbytes
             self._cache[key] = image
         return image
+
+    def size(self, sample: Sample) -> tuple[int, int]:
+        """(width, height) in pixels of a sample that was read before, without padding."""
+        return self._sizes[str(sample.image_path)]
 
 
 def average_down(pixels: NDArray[np.float32], network: NetworkConfig) -> NDArray[np.float32]:
@@ -80,7 +87,12 @@ def assign_targets(record: ModelRecord, shape: tuple[int, ...], xyxy: NDArray[np
 
 
 class WindowSource:
-    """The training windows of a data set."""
+    """The training windows of a data set.
+
+    Attributes:
+        steps: batches in an epoch.
+        error: why a window could not be made, after an epoch was broken off by TensorFlow for it.
+    """
 
     def __init__(self, samples: tuple[Sample, ...], record: ModelRecord, store: ImageStore) -> None:
         self._samples = samples
@@ -90,6 +102,7 @@ class WindowSource:
         settings = record.training.settings
         wanted = max(len(samples), settings.windows_per_epoch)
         self.steps = -(-wanted // settings.batch_size)
+        self.error: RetinaJError | None = None
 
     def epoch(self, number: int) -> Any:
         """The batches of one epoch (from 1), each a window float32 [batch, side, side, channel], labels int32 [batch, A]
@@ -99,7 +112,11 @@ class WindowSource:
         order = self._order(number, count)
 
         def make(position: NDArray[np.int64]) -> _Window:
-            return self._window(number, int(position), int(order[position]))
+            try:
+                return self._window(number, int(position), int(order[position]))
+            except RetinaJError as error:
+                self.error = error  # TensorFlow passes on the text of an error, wrapped in its own
+                raise
 
         def load(position: Any) -> tuple[Any, Any, Any]:
             image, label, boxes = tf.numpy_function(make, [position], (tf.float32, tf.int32, tf.float32))
@@ -150,10 +167,12 @@ class ValidationImage:
     Attributes:
         image: float32 [1, y, x, channel], normalised, averaged down, padded to the stride.
         targets: of its ground truth.
+        size: (width, height) in pixels of the image itself.
     """
 
     image: NDArray[np.float32]
     targets: Targets
+    size: tuple[int, int]
 
 
 def validation_images(samples: tuple[Sample, ...], record: ModelRecord, store: ImageStore) -> Iterator[ValidationImage]:
@@ -163,4 +182,5 @@ def validation_images(samples: tuple[Sample, ...], record: ModelRecord, store: I
     for sample in samples:
         image = pad_to_multiple(store[sample], multiple, np.asarray(network.fill, np.float32))
         xyxy = sample.boxes.xyxy / np.float32(network.downsampling)
-        yield ValidationImage(image[None], assign_targets(record, image.shape, xyxy, sample.boxes.label))
+        targets = assign_targets(record, image.shape, xyxy, sample.boxes.label)
+        yield ValidationImage(image[None], targets, store.size(sample))

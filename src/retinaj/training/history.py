@@ -54,7 +54,7 @@ class History:
     def append(self, row: EpochRow) -> None:
         """Add an epoch to both."""
         values = asdict(row)
-        self._rows.append({name: f"{value:.6g}" for name, value in values.items()})
+        self._rows.append({name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in values.items()})
         with atomic_path(self._path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, [field.name for field in fields(EpochRow)])
             writer.writeheader()
@@ -63,3 +63,7 @@ class History:
             for name in ("learning_rate", "loss", "class_loss", "box_loss", "val_loss", "val_ap", "val_ap50"):
                 tf.summary.scalar(name, values[name])
         self._board.flush()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._board.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,11 +18,14 @@ from retinaj.images import read_image
 from retinaj.model_folder import ModelRecord, TrainingRecord
 from retinaj.network.anchors import AnchorFit, fit_anchors
 from retinaj.network.config import NetworkConfig
-from retinaj.normalization import choose_normalization
+from retinaj.normalization import FixedScale, PercentileScale, choose_normalization
+from retinaj.prediction.detector import to_channels
 from retinaj.training.settings import TrainingSettings
 
-# Enough images to know a set's mean colour and pixel types, without reading thousands twice.
+# Enough images to know a set's mean colour, without reading thousands twice.
 _PROBED_IMAGES = 64
+# NMS compares each candidate with each: 5,000 take 100 MB for each of a few matrices.
+_FEWEST_DETECTIONS, _MOST_DETECTIONS, _MOST_CANDIDATES = 100, 3000, 5000
 _COVERAGE_WARNING = 0.95
 _SMALLEST_WINDOW, _LARGEST_WINDOW = 256, 512
 _PACKAGES = ("retinaj", "tensorflow", "keras", "numpy")
@@ -32,7 +37,8 @@ def plan_model(
     """Choose everything that the settings leave open, and say what was chosen.
 
     Raises:
-        RetinaJError: if there is no image or no box to learn from, or images differ in their channels.
+        RetinaJError: if there is no image or no box to learn from, an image is damaged or a stack, or images differ in
+            their channels.
     """
     if not training.samples or not validation.samples:
         empty = "training" if not training.samples else "validation"
@@ -41,30 +47,28 @@ def plan_model(
     label = np.concatenate([sample.boxes.label for sample in training.samples])
     if not len(xyxy):
         raise RetinaJError(f"None of the {len(training.samples)} training images has a box: there is nothing to learn from.")
-    probe = _probe(training.samples)
+    survey = _survey((*training.samples, *validation.samples))
     fit = fit_anchors(xyxy, label, downsampling=settings.downsampling, levels=settings.levels)
     _tell_anchors(fit, training.class_names, log)
-    normalization = choose_normalization({image.dtype for image in probe})
-    mean = np.mean([normalization(image).mean(axis=(0, 1)) for image in probe], axis=0)
-    most = max(len(sample.boxes) for sample in (*training.samples, *validation.samples))
-    max_detections = max(100, -(-2 * most // 100) * 100)
+    normalization = choose_normalization(survey.dtypes)
+    max_detections, max_candidates = _limits(training, validation, log)
     network = NetworkConfig(
         backbone=settings.backbone,
-        channels=probe[0].shape[-1],
+        channels=survey.channels,
         num_classes=len(training.class_names),
         downsampling=fit.downsampling,
         pyramid_width=settings.pyramid_width,
         anchors=fit.config,
-        fill=tuple(round(float(value), 4) for value in mean),
+        fill=_mean_colour(training.samples, normalization, survey.channels),
         max_detections=max_detections,
-        max_candidates=3 * max_detections + 200,
+        max_candidates=max_candidates,
     )
-    window = settings.window or _choose_window(xyxy, probe, network)
+    window = settings.window or _choose_window(xyxy, survey.longest_side, network)
     counts = np.bincount(label, minlength=len(training.class_names))
     return ModelRecord(
         name=name,
         class_names=training.class_names,
-        pixel_type=_pixel_type(probe),
+        pixel_type=_pixel_type(survey.dtypes),
         network=network,
         normalization=normalization,
         training=TrainingRecord(
@@ -82,40 +86,78 @@ def plan_model(
     )
 
 
-def _probe(samples: Sequence[Sample]) -> list[NDArray[np.generic]]:
-    """Pixels [y, x, channel] of evenly chosen images, grey ones of a grey set as one channel."""
-    chosen = samples[:: max(1, len(samples) // _PROBED_IMAGES)]
-    images: list[NDArray[np.generic]] = []
-    for sample in chosen:
-        image = read_image(sample.image_path)
-        if {"t", "z"} & set(image.dims):
-            raise RetinaJError(
-                f"{sample.image_path} is a stack ({dict(image.sizes)}); training needs single planes. "
-                "Save the planes that you annotated as images of their own."
-            )
-        images.append(image.transpose("y", "x", "c").to_numpy() if "c" in image.dims else image.to_numpy()[..., None])
-    if all(image.shape[-1] in (1, 3) and (image == image[..., :1]).all() for image in images):
-        return [image[..., :1] for image in images]  # grey, whatever the file format calls it
-    channels = {image.shape[-1] for image in images}
-    if channels == {1, 3}:
-        return [np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image for image in images]
-    if len(channels) > 1:
-        raise RetinaJError(f"The images have different numbers of channels: {sorted(channels)}. Train on one kind at a time.")
-    return images
+@dataclass(frozen=True)
+class _Survey:
+    """What all images have in common.
+
+    Attributes:
+        dtypes: their pixel types.
+        channels: what the network will see: 1 if every image is grey, whatever the file format calls it.
+        longest_side: of the largest image, in pixels.
+    """
+
+    dtypes: set[np.dtype[np.generic]]
+    channels: int
+    longest_side: int
 
 
-def _pixel_type(images: list[NDArray[np.generic]]) -> Literal["uint8", "uint16", "float32"]:
-    dtypes = {image.dtype for image in images}
+def _survey(samples: Sequence[Sample]) -> _Survey:
+    """Read every image once, so that a damaged or odd one stops the run now and not in the middle of an epoch."""
+    dtypes: set[np.dtype[np.generic]] = set()
+    channels: dict[int, Path] = {}
+    grey, longest = True, 0
+    for sample in samples:
+        pixels = _read_plane(sample)
+        dtypes.add(pixels.dtype)
+        channels.setdefault(pixels.shape[-1], sample.image_path)
+        grey = grey and pixels.shape[-1] in (1, 3) and bool((pixels == pixels[..., :1]).all())
+        longest = max(longest, *pixels.shape[:2])
+    if grey:
+        return _Survey(dtypes, 1, longest)
+    if set(channels) - {1, 3} and len(channels) > 1:
+        examples = ", ".join(f"{path.name} has {count}" for count, path in sorted(channels.items()))
+        raise RetinaJError(f"The images have different numbers of channels: {examples}. Train on one kind at a time.")
+    return _Survey(dtypes, max(channels), longest)
+
+
+def _read_plane(sample: Sample) -> NDArray[np.generic]:
+    """The pixels [y, x, channel] of an image that is a single plane."""
+    image = read_image(sample.image_path)
+    if {"t", "z"} & set(image.dims):
+        raise RetinaJError(
+            f"{sample.image_path} is a stack ({dict(image.sizes)}); training needs single planes. "
+            "Save the planes that you annotated as images of their own."
+        )
+    return image.transpose("y", "x", "c").to_numpy() if "c" in image.dims else image.to_numpy()[..., None]
+
+
+def _mean_colour(samples: Sequence[Sample], normalization: FixedScale | PercentileScale, channels: int) -> tuple[float, ...]:
+    """The mean normalised value of each channel, over evenly chosen images."""
+    chosen = samples[:: -(-len(samples) // _PROBED_IMAGES)]
+    means = [normalization(to_channels(read_image(sample.image_path), channels)).mean(axis=(0, 1)) for sample in chosen]
+    return tuple(round(float(value), 4) for value in np.mean(means, axis=0))
+
+
+def _pixel_type(dtypes: set[np.dtype[np.generic]]) -> Literal["uint8", "uint16", "float32"]:
     if dtypes == {np.dtype(np.uint8)}:
         return "uint8"
     return "uint16" if dtypes <= {np.dtype(np.uint8), np.dtype(np.uint16)} else "float32"
 
 
-def _choose_window(xyxy: NDArray[np.float32], images: list[NDArray[np.generic]], network: NetworkConfig) -> int:
+def _limits(training: Dataset, validation: Dataset, log: Callable[[str], None]) -> tuple[int, int]:
+    """(most boxes of an image, candidates for NMS): twice what any annotated image has, as far as memory allows."""
+    most = max(len(sample.boxes) for sample in (*training.samples, *validation.samples))
+    detections = min(max(_FEWEST_DETECTIONS, -(-2 * most // 100) * 100), _MOST_DETECTIONS)
+    if most > detections:
+        log(f"Warning: an image has {most} boxes, but a model reports {detections} at most. Cut such images into parts.")
+    return detections, min(3 * detections + 200, _MOST_CANDIDATES)
+
+
+def _choose_window(xyxy: NDArray[np.float32], longest_side: int, network: NetworkConfig) -> int:
     """Twice the side of a large object, within 256..512 downsampled pixels, and not larger than the images."""
     longer = (xyxy[:, 2:] - xyxy[:, :2]).max(axis=1) / network.downsampling
     wanted = np.clip(2 * np.percentile(longer, 98), _SMALLEST_WINDOW, _LARGEST_WINDOW)
-    largest = max(max(image.shape[:2]) for image in images) / network.downsampling
+    largest = longest_side / network.downsampling
     multiple = network.stride // network.downsampling
     return int(-(-min(wanted, largest) // multiple) * multiple)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -26,6 +27,7 @@ class Run(BaseModel):
     Attributes:
         record: the model as planned, with all settings.
         training, validation: names of the images.
+        boxes_sha256: of all boxes and labels, to notice annotations that were changed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,6 +35,24 @@ class Run(BaseModel):
     record: ModelRecord
     training: tuple[str, ...]
     validation: tuple[str, ...]
+    boxes_sha256: str
+
+    @classmethod
+    def of(cls, record: ModelRecord, training: Dataset, validation: Dataset) -> Run:
+        """The plan to train `record` on these images."""
+        return cls(
+            record=record,
+            training=tuple(sample.name for sample in training.samples),
+            validation=tuple(sample.name for sample in validation.samples),
+            boxes_sha256=_digest((*training.samples, *validation.samples)),
+        )
+
+
+def _digest(samples: tuple[Sample, ...]) -> str:
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(sample.boxes.xyxy.tobytes() + sample.boxes.label.tobytes() + b"|")
+    return digest.hexdigest()
 
 
 def save_run(folder: Path, run: Run) -> None:
@@ -56,15 +76,25 @@ def load_run(folder: Path) -> Run:
         raise RetinaJError(f"{path} cannot be resumed: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
 
 
+def images_of_run(folder: Path) -> set[str]:
+    """The names of the images that a model was trained on or chosen by; none if its folder does not tell."""
+    try:
+        run = load_run(folder)
+    except RetinaJError:
+        return set()
+    return {*run.training, *run.validation}
+
+
 def require_same_images(run: Run, training: Dataset, validation: Dataset, folder: Path) -> None:
-    """Refuse to resume on other images than the run began with.
+    """Refuse to resume on other images or annotations than the run began with.
 
     Raises:
         RetinaJError: naming an image that came or went.
     """
+    given = Run.of(run.record, training, validation)
     for kind, before, now in (
-        ("training", run.training, tuple(sample.name for sample in training.samples)),
-        ("validation", run.validation, tuple(sample.name for sample in validation.samples)),
+        ("training", run.training, given.training),
+        ("validation", run.validation, given.validation),
     ):
         if before != now:
             changed = sorted(set(before) ^ set(now))
@@ -73,6 +103,11 @@ def require_same_images(run: Run, training: Dataset, validation: Dataset, folder
                 f"The {kind} images are not those that the run in {folder} began with: {len(before)} then, {len(now)} now"
                 f"{example}. Resume with the same images, annotations and lists, or train into a new folder."
             )
+    if given.boxes_sha256 != run.boxes_sha256:
+        raise RetinaJError(
+            f"The annotations were changed since the run in {folder} began: a resumed run would not be the same run. Resume "
+            "with the annotations as they were, or train into a new folder."
+        )
 
 
 def save_sample(folder: Path, samples: tuple[Sample, ...]) -> Sample:

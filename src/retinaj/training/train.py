@@ -11,13 +11,14 @@ from typing import Any
 from rich.console import Console
 
 from retinaj.dataset import Dataset, load_dataset
+from retinaj.durations import duration
 from retinaj.errors import RetinaJError
 from retinaj.files import require_absent
-from retinaj.model_folder import TRAINING_FOLDER, ModelRecord, save_model
+from retinaj.model_folder import TRAINING_FOLDER, ModelRecord, read_record, save_model
 from retinaj.network.backbones import freeze_batch_norm
 from retinaj.network.retinanet import build_network
-from retinaj.network.untyped import keras
-from retinaj.training.console import TrainingConsole, duration
+from retinaj.network.untyped import keras, tf
+from retinaj.training.console import TrainingConsole
 from retinaj.training.data import ImageStore, WindowSource
 from retinaj.training.history import EpochRow, History
 from retinaj.training.plan import plan_model
@@ -46,7 +47,7 @@ def train(
 
     Args:
         images: folder of images.
-        annotations: folder of PASCAL VOC files, or a COCO JSON file.
+        annotations: folder of PASCAL VOC files or of ImageJ ROI files, or a COCO JSON file.
         output: the model folder to make; it must not exist, unless `resume`.
         names: a text file with the names of the images to use, one a line; default: all.
         validation: a text file with the names of the validation images, or a COCO JSON file of their own; default: the
@@ -65,25 +66,20 @@ def train(
     """
     output = Path(output)
     console = console or Console(stderr=True)
-    if resume:
-        run = load_run(output)
+    run = load_run(output) if resume else None
+    if run is not None:
         settings = _stored_settings(run, settings)
     else:
         require_absent(output)
         settings = settings or TrainingSettings()
     training_set, validation_set = _load(images, annotations, names, validation, settings)
     _tell_notes(training_set, validation_set, console)
-    if resume:
-        run = load_run(output)
+    if run is not None:
         require_same_images(run, training_set, validation_set, output)
         network = _initial_network(run.record, resuming=(output / TRAINING_FOLDER / STATE_FILE).is_file())
     else:
         record = plan_model(output.name, training_set, validation_set, settings, lambda line: _say(console, line))
-        run = Run(
-            record=record,
-            training=tuple(sample.name for sample in training_set.samples),
-            validation=tuple(sample.name for sample in validation_set.samples),
-        )
+        run = Run.of(record, training_set, validation_set)
         network = _initial_network(record, resuming=False)  # before anything is written: fetching weights can fail
         save_run(output, run)
         sample = save_sample(output, validation_set.samples)
@@ -135,13 +131,21 @@ class _Trainer:
         except KeyboardInterrupt:
             self._leave_usable_model()
             raise
+        except tf.errors.OpError as error:
+            if self._windows.error is None:
+                raise
+            raise self._windows.error from error
+        finally:
+            history.close()
+            for handler in self._log.handlers:
+                handler.close()
         progress = self._progress
         self._say(
             f"Done in {duration(progress.seconds)} ({progress.seconds_per_step:.3f} s a step). Best: epoch "
             f"{progress.best_epoch}, AP@.5 {progress.best_ap50:.3f}, AP@.5:.95 {progress.best_ap:.3f} on the validation "
             f"images. The model is in {self._output}."
         )
-        return self._described(progress)
+        return read_record(self._output)
 
     def _epoch(self, epoch: int, history: History, screen: TrainingConsole) -> None:
         began, before = time.perf_counter(), self._progress
@@ -166,7 +170,7 @@ class _Trainer:
         best = ap is None or ap > before.best_ap
         ap, ap50 = ap or 0.0, ap50 or 0.0
         class_loss, box_loss = (sum(part) / len(losses) for part in zip(*losses, strict=True))
-        self._progress = Progress(
+        progress = Progress(
             epoch=epoch,
             step=step,
             best_epoch=epoch if best else before.best_epoch,
@@ -176,17 +180,23 @@ class _Trainer:
             seconds_per_step=median(times),
         )
         row = EpochRow(epoch, step, seconds, rate, class_loss + box_loss, class_loss, box_loss, val_loss, ap, ap50)
-        self._save(best)
-        history.append(row)
+        try:
+            self._save(progress, best, row, history)
+        except KeyboardInterrupt:
+            self._save(progress, best, row, history)  # a half-saved model is none: what was begun is finished first
+            raise
         left = seconds / epoch * (self._settings.epochs - epoch)
         self._log.info("%s best=%s", row, best)
         screen.epoch(row, best, left)
 
-    def _save(self, best: bool) -> None:
+    def _save(self, progress: Progress, best: bool, row: EpochRow, history: History) -> None:
         if best:
-            save_model(self._output, self._described(self._progress), self._average)
+            save_model(self._output, self._described(progress), self._average)
         write_arrays(self._folder / LAST_WEIGHTS_FILE, network_arrays(self._average))
-        save_state(self._folder, self._progress, self._network, self._average, self._optimizer)
+        history.append(row)
+        # Last: a run that is resumed from the state before this one drops what it finds beyond it.
+        save_state(self._folder, progress, self._network, self._average, self._optimizer)
+        self._progress = progress
 
     def _described(self, progress: Progress) -> ModelRecord:
         """The record of the best weights so far."""
@@ -256,16 +266,17 @@ def _load(
     if validation is None:
         return dataset.split(settings.validation, settings.seed)
     if validation.suffix.lower() == ".json":
-        return dataset, load_dataset(images, validation, class_names=dataset.class_names)
-    chosen = load_dataset(images, annotations, names=validation, class_names=dataset.class_names)
-    reserved = {sample.name for sample in chosen.samples}
-    if names is None:
-        return dataset.subset([sample.name for sample in dataset.samples if sample.name not in reserved]), chosen
-    shared = sorted(reserved & {sample.name for sample in dataset.samples})
+        chosen = load_dataset(images, validation, class_names=dataset.class_names)
+    else:
+        chosen = load_dataset(images, annotations, names=validation, class_names=dataset.class_names)
+        if names is None:
+            reserved = {sample.name for sample in chosen.samples}
+            return dataset.subset([sample.name for sample in dataset.samples if sample.name not in reserved]), chosen
+    shared = sorted({sample.name for sample in chosen.samples} & {sample.name for sample in dataset.samples})
     if shared:
         raise RetinaJError(
-            f"{len(shared)} images are in both {names} and {validation}, for example {shared[0]!r}: validation on training "
-            "images says nothing. Take them out of one list."
+            f"{len(shared)} images are in both the training and the validation images, for example {shared[0]!r}: validation "
+            "on training images says nothing. Take them out of one of the two."
         )
     return dataset, chosen
 

@@ -36,7 +36,7 @@ class Validator:
         for image in validation_images(self._samples, self._record, self._store):
             loss, rows = self._step(image.image, image.targets.label, image.targets.boxes)
             losses.append(loss)
-            found.append(self._boxes(rows))
+            found.append(self._boxes(rows).clipped(*image.size))
         truth = [sample.boxes for sample in self._samples]
         result = evaluate_boxes(truth, found, max_detections=self._record.network.max_detections)
         return float(np.mean(losses)), result
