@@ -7,6 +7,7 @@ python benchmarks/bccd.py path/to/BCCD --finished retinaj-demo     # the row of 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import platform
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from retinaj.demo import run_demo
 from retinaj.evaluation import EvaluationResult
-from retinaj.model_folder import ModelRecord, read_record
+from retinaj.model_folder import TRAINING_FOLDER, ModelRecord, read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,20 +27,28 @@ def main() -> None:
     parser.add_argument("--finished", type=Path, metavar="DIR", help="output folder of a run that is done")
     options = parser.parse_args()
     output = options.finished or run_demo(options.data)
-    record = read_record(output / f"{options.data.resolve().name}-detector")
+    name = options.data.resolve().name
+    model = output / f"{name}-detector"
     scores = output / "evaluation" / "evaluation.json"
-    print(row(record, EvaluationResult.from_json(scores.read_text(encoding="utf-8"), str(scores)), options.data.resolve().name))
+    result = EvaluationResult.from_json(scores.read_text(encoding="utf-8"), str(scores))
+    print(row(read_record(model), last_epoch(model), result, name))
 
 
-def row(record: ModelRecord, result: EvaluationResult, data: str) -> str:
+def last_epoch(model: Path) -> dict[str, float]:
+    """Where the training ended; the model itself is of the best epoch, which may be an earlier one."""
+    with (model / TRAINING_FOLDER / "history.csv").open(newline="", encoding="utf-8") as stream:
+        *_, last = csv.DictReader(stream)
+    return {name: float(value) for name, value in last.items()}
+
+
+def row(record: ModelRecord, last: dict[str, float], result: EvaluationResult, data: str) -> str:
     """One line of the table in docs/results.md."""
-    training = record.training
     cells = (
-        f"`make demo DATA=…/{data}` ({training.epochs_done} epochs, seed {training.settings.seed})",
-        commit(training.started),
+        f"`make demo DATA=…/{data}` ({last['epoch']:.0f} epochs, seed {record.training.settings.seed})",
+        commit(record.training.started),
         machine(record),
-        f"{training.seconds_per_step:.3f}",
-        f"{training.seconds / 60:.1f}",
+        f"{last['seconds'] / last['step']:.3f}",
+        f"{last['seconds'] / 60:.1f}",
         share(result.overall.ap50),
         share(result.overall.ap),
         ", ".join(f"{scores.name} {share(scores.ap50)}" for scores in result.classes),
