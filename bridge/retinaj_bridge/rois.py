@@ -50,7 +50,7 @@ def make_rois(boxes: Boxes, image: Any, *, channel: int | None = None) -> list[A
     roi_class, colour_class = java_class("ij.gui.Roi"), java_class("java.awt.Color")
     colours = [colour_class(*class_colour(label)) for label in range(len(boxes.class_names))]
     grouped = int(roi_class.getDefaultGroup()) > 0
-    names = roi_names(boxes)
+    names, classes = roi_names(boxes), boxes.names
     rois: list[Any] = []
     for at, (x_min, y_min, x_max, y_max) in enumerate(boxes.xyxy.astype(np.float64).tolist()):
         roi = roi_class(x_min, y_min, x_max - x_min, y_max - y_min)
@@ -58,7 +58,7 @@ def make_rois(boxes: Boxes, image: Any, *, channel: int | None = None) -> list[A
             roi.setGroup(0)  # a group has a colour of its own, which would win when the ROI is saved and opened again
         roi.setName(names[at])
         roi.setStrokeColor(colours[boxes.label[at]])
-        roi.setProperty("class", boxes.names[at])
+        roi.setProperty("class", classes[at])
         if boxes.score is not None:
             roi.setProperty("score", f"{boxes.score[at]:.4f}")
         if boxes.plane is not None:

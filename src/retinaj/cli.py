@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -180,6 +182,9 @@ def _open_model(path: Path) -> Detector:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a file name that the terminal cannot show must not end a run
     signal.signal(signal.SIGTERM, _interrupt)  # a polite kill is like Ctrl-C: what was reached is kept
     app()
 
