@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from retinaj.dataset import load_dataset
+from retinaj.durations import duration
 from retinaj.errors import RetinaJError
 from retinaj.evaluation import EvaluationResult
 from retinaj.files import require_absent, require_file, require_folder
@@ -198,24 +199,14 @@ def _summarise(
 ) -> None:
     """Say how good the model is, where the results are and how long it took."""
     report, package, rois = (path.resolve() for path in results)
-    times = ", ".join(f"{command} {_duration(taken)}" for command, taken in steps.seconds.items())
+    times = ", ".join(f"{command} {duration(taken)}" for command, taken in steps.seconds.items())
     lines = (
         f"On the held-out images: AP@.5 {ap50:.3f}, AP@.5:.95 {ap:.3f}",
         f"Report (open it in a browser): {report}",
         f"Package for the BioImage Model Zoo: {package}",
         f"ROI sets (drag one onto ImageJ or Fiji): {rois}",
-        f"Time: {_duration(seconds)} ({times})",
+        f"Time: {duration(seconds)} ({times})",
     )
     console.print()
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    """Minutes and seconds.
-
-    >>> _duration(4.2), _duration(260)
-    ('4 s', '4 min 20 s')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

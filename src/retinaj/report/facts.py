@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from retinaj.durations import duration
 from retinaj.model_folder import ModelRecord
 from retinaj.normalization import FixedScale
 
@@ -33,7 +34,7 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
         ("Optimiser", f"AdamW, learning rate {settings.learning_rate:g}, weight decay {settings.weight_decay:g}"),
         ("Losses", f"focal (α {settings.focal_alpha:g}, γ {settings.focal_gamma:g}) and {settings.box_loss}"),
         ("Seed", str(settings.seed)),
-        ("Time", f"{_duration(training.seconds)}, {training.seconds_per_step:.3f} s per step"),
+        ("Time", f"{duration(training.seconds)}, {training.seconds_per_step:.3f} s per step"),
         ("Started", training.started),
         ("Versions", ", ".join(f"{name} {number}" for name, number in record.versions.items())),
         ("Weights", f"SHA-256 {record.weights_sha256[:16]}…"),
@@ -56,14 +57,3 @@ def _normalization(record: ModelRecord) -> str:
     if isinstance(chosen, FixedScale):
         return f"fixed: pixel × {chosen.gain:.4g} {'+' if chosen.offset >= 0 else '−'} {abs(chosen.offset):g}"
     return f"per image and channel, percentiles {chosen.low:g} to {chosen.high:g}"
-
-
-def _duration(seconds: float) -> str:
-    """Hours, minutes and seconds.
-
-    >>> _duration(61), _duration(7322)
-    ('1 min 1 s', '2 h 2 min')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
