@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import stat
 import zipfile
-import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from retinaj.errors import RetinaJError
+from retinaj.zip_entries import read_entry
 
 DESCRIPTION_NAMES = ("rdf.yaml", "bioimageio.yaml")
 
@@ -123,11 +123,7 @@ class _ZipFiles:
                 f"{self.origin} holds {name}, {entry.compress_size:,} bytes that unpack to {entry.file_size:,}: "
                 "no weights compress like that, and it is not opened."
             )
-        try:
-            # zipfile never returns more than the size checked above, and checks the CRC at the end.
-            return self._archive.read(entry)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-            raise RetinaJError(f"{self.origin} is damaged at {name}: {error}. Download or copy it again.") from error
+        return read_entry(self.origin, self._archive, entry)
 
 
 @contextmanager

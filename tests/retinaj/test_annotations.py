@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -132,6 +133,8 @@ OUTSIDE = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>' + voc("<fil
         (voc(voc_object(ymin="")), "<ymin> is"),
         (voc(voc_object(ymax="nan")), "<ymax> is 'nan'"),
         (voc(voc_object(ymax="1e300")), "<ymax> is '1e300'"),
+        (voc(voc_object(name="a&#x9b;b")), "object 1: the name 'a\\x9bb' contains the control character '\\x9b'"),
+        (voc(voc_object(name="a" * 1001)), "has 1,001 characters"),
     ],
 )
 def test_broken_voc_gives_one_clear_error(tmp_path, content, reason):
@@ -219,6 +222,8 @@ def test_coco_ids_are_arbitrary_and_crowds_are_noted(tmp_path):
         (json.dumps(coco_content(annotations=[{"image_id": 7, "category_id": 3, "bbox": [0, 0, 1, float("nan")]}])), "bbox.3"),
         (json.dumps(coco_content(annotations=[{"image_id": 7, "category_id": 3, "bbox": [0, 0, 1, 1e300]}])), "bbox.3"),
         (json.dumps(coco_content(annotations=[{"image_id": 7, "category_id": 3, "bbox": "0123"}])), "bbox"),
+        (json.dumps(coco_content(categories=[{"id": 3, "name": " "}])), "category 3 has no name"),
+        (json.dumps(coco_content(categories=[{"id": 3, "name": "a\0b"}])), "contains the control character '\\x00'"),
     ],
 )
 def test_broken_coco_gives_one_clear_error(tmp_path, content, reason):
@@ -350,9 +355,38 @@ def test_hostile_roi_files(tmp_path, monkeypatch):
     content = bytearray((tmp_path / "cut.zip").read_bytes())
     content[50:60] = bytes(10)
     (tmp_path / "cut.zip").write_bytes(content)
+    write_zip(tmp_path / "damaged.zip", {"a.roi": roi_bytes() * 100})
+    content = bytearray((tmp_path / "damaged.zip").read_bytes())
+    content[40:60] = b"\xff" * 20
+    (tmp_path / "damaged.zip").write_bytes(content)
+    write_zip(tmp_path / "control.zip", {"a.roi": roi_bytes(name="a\x1b[2Jb")})
+    write_zip(tmp_path / "long.zip", {"a.roi": roi_bytes(name="_" * 4000)})
     for path in tmp_path.iterdir():
-        with pytest.raises(RetinaJError, match=path.name):
+        with pytest.raises(RetinaJError, match=path.name) as caught:
             imagej_roi.read_roi_set(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_roi_names_cost_no_more_than_their_length():
+    begin = time.process_time()
+    for name in ("_" * 100_000 + "x", "-1" * 50_000 + "x", "_.1" * 30_000 + "x", "x" + " " * 100_000 + "0.x", "1-" * 50_000):
+        assert imagej_roi.parse_name(name) == (name, None)
+    assert time.process_time() - begin < 2
+
+
+def test_many_classes_cost_no_more_than_their_number(tmp_path):
+    count = 30_000
+    names = [f"class {at}" for at in range(count)]
+    (tmp_path / "a.xml").write_text(voc("".join(voc_object(name) for name in names)))
+    objects = [{"image_id": 1, "category_id": at, "bbox": [0, 0, 1, 1]} for at in range(count)]
+    categories = [{"id": at, "name": name} for at, name in enumerate(names)]
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": objects, "categories": categories}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    begin = time.process_time()
+    assert pascal_voc.read(tmp_path / "a.xml").boxes.names == names
+    assert coco.read(tmp_path / "a.json")[0].boxes.names == names
+    # looked up in a list, they take far longer
+    assert time.process_time() - begin < 10
 
 
 def test_zip_entries_lead_nowhere(tmp_path):
@@ -388,6 +422,18 @@ def test_real_roi_files(shared_data, name, count, class_name, first):
 
 
 # --- any of them
+
+
+def test_white_space_in_class_names_is_one_space(tmp_path):
+    (tmp_path / "a.xml").write_text(voc(voc_object(name=" red\n\tcell ")))
+    assert pascal_voc.read(tmp_path / "a.xml").boxes.names == ["red cell"]
+    (tmp_path / "a.json").write_text(
+        json.dumps(coco_content(categories=[{"id": 3, "name": "a"}, {"id": 90, "name": "b \r\n c"}]))
+    )
+    assert coco.read(tmp_path / "a.json")[0].boxes.names == ["b c", "a"]
+    (tmp_path / "a.roi").write_bytes(roi_bytes(name="red\ncell\t0.97"))
+    boxes = imagej_roi.read_roi_set(tmp_path / "a.roi")
+    assert (boxes.names, boxes.score.tolist()) == (["red cell"], [pytest.approx(0.97)])
 
 
 def test_read_annotations_finds_the_format(tmp_path):

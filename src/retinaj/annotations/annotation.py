@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,11 @@ import numpy as np
 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
+
+MAX_NAME_LENGTH = 1000
+
+# Also halves of surrogate pairs, which UTF-8 cannot hold.
+_CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,30 @@ class Annotation:
     boxes: Boxes
     size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+
+
+def clean_name(name: str, where: str) -> str:
+    """The name of a class as tables, pictures and files can hold it: line breaks, tabs and repeated spaces become one space.
+
+    Args:
+        name: as the annotation has it; perhaps empty.
+        where: the file and the place in it, for the error.
+
+    Raises:
+        RetinaJError: if it has other control characters, or more than MAX_NAME_LENGTH characters.
+
+    >>> clean_name(" red\\ncell ", "a.xml")
+    'red cell'
+    """
+    if len(name) > MAX_NAME_LENGTH:
+        raise RetinaJError(
+            f"{where}: the name {name[:40]!r}... has {len(name):,} characters; RetinaJ reads up to {MAX_NAME_LENGTH:,}. "
+            "Shorten it."
+        )
+    name = " ".join(name.split())
+    if found := _CONTROL_CHARACTER.search(name):
+        raise RetinaJError(f"{where}: the name {name[:40]!r} contains the control character {found.group()!r}; remove it.")
+    return name
 
 
 def relabel(boxes: Boxes, class_names: Sequence[str], where: str) -> Boxes:

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from retinaj.annotations.annotation import Annotation
+from retinaj.annotations.annotation import Annotation, clean_name
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file, write_text
@@ -71,7 +71,7 @@ def read(path: Path) -> list[Annotation]:
     """
     content = _parse(Path(path))
     images = _unique(path, "image", [(image.id, image) for image in content.images])
-    categories = _unique(path, "category", [(category.id, category.name) for category in content.categories])
+    categories = _unique(path, "category", [(category.id, _name(path, category)) for category in content.categories])
     objects: dict[int | str, list[_Object]] = {key: [] for key in images}
     crowds: Counter[int | str] = Counter()
     for place, item in enumerate(content.annotations, 1):
@@ -89,10 +89,11 @@ def read(path: Path) -> list[Annotation]:
     ordered = sorted(categories, key=lambda key: (isinstance(key, str), key if isinstance(key, int) else 0, str(key)))
     # Two categories of one name are one class: it is the name that a person sees.
     class_names = tuple(dict.fromkeys(categories[key] for key in ordered if key in used))
+    index = {name: label for label, name in enumerate(class_names)}
     annotations: list[Annotation] = []
     for key, image in images.items():
         xywh = np.array([item.bbox for item in objects[key]], np.float64).reshape(-1, 4)
-        label = np.array([class_names.index(categories[item.category_id]) for item in objects[key]], np.int32)
+        label = np.array([index[categories[item.category_id]] for item in objects[key]], np.int32)
         boxes = Boxes(np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]]).astype(np.float32), label, class_names)
         size = (image.width, image.height) if image.width and image.height else None
         notes = [f"has {crowds[key]} crowd regions (iscrowd), which are left out"] if crowds[key] else []
@@ -156,6 +157,13 @@ def _parse(path: Path) -> _File:
         ) from error
     except OSError as error:
         raise RetinaJError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _name(path: Path, category: _Category) -> str:
+    name = clean_name(category.name, f"{path}: category {category.id!r}")
+    if not name:
+        raise RetinaJError(f"{path}: category {category.id!r} has no name; give it one.")
+    return name
 
 
 def _unique(path: Path, kind: str, items: list[tuple[int | str, _Value]]) -> dict[int | str, _Value]:

@@ -12,10 +12,12 @@ import numpy as np
 import roifile
 from numpy.typing import NDArray
 
+from retinaj.annotations.annotation import clean_name
 from retinaj.boxes import Boxes
 from retinaj.colours import RGB, class_colours
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path, require_file
+from retinaj.zip_entries import read_entry
 
 # The class of a ROI that has no name but the one that ImageJ makes from its place, such as 0024-0043.
 DEFAULT_CLASS = "object"
@@ -25,7 +27,8 @@ MAX_ROI_BYTES = 64 * 1024**2  # one ROI: a freehand outline of eight million poi
 MAX_TOTAL_BYTES = 1024**3
 
 _AUTOMATIC_NAME = re.compile(r"\d+(-\d+)+")
-_NAME = re.compile(r"(?P<name>.*?)(?:[\s_]+(?P<score>0?\.\d+|1\.0+))?(?:-\d+)?", re.DOTALL)
+# The score's separator is tried once per run of spaces and underscores, not at each: names of thousands of them stay cheap.
+_NAME = re.compile(r"(?P<name>.*?)(?:(?<![\s_])[\s_]++(?P<score>0?\.\d+|1\.0+))?(?:-\d+)?", re.DOTALL)
 
 
 def read_roi_set(path: Path, class_names: Sequence[str] | None = None) -> Boxes:
@@ -51,14 +54,15 @@ def read_roi_set(path: Path, class_names: Sequence[str] | None = None) -> Boxes:
     rois = [_decode(path, name, data) for name, data in _contents(path)]
     parsed = [parse_name(roi.name) for roi in rois]
     found = sorted({name for name, _ in parsed}) if class_names is None else list(class_names)
+    index = {name: label for label, name in enumerate(found)}
     for name, _ in parsed:
-        if name not in found:
+        if name not in index:
             raise RetinaJError(f"{path} has a ROI of the class {name!r}, which is none of {found}; rename the ROI.")
     scores = [score for _, score in parsed if score is not None]
     positions = np.array([_position(roi) for roi in rois], np.int32).reshape(-1, 3)
     return Boxes(
         np.array([_bounds(roi) for roi in rois], np.float32).reshape(-1, 4),
-        np.array([found.index(name) for name, _ in parsed], np.int32),
+        np.array([index[name] for name, _ in parsed], np.int32),
         tuple(found),
         np.array(scores, np.float32) if scores and len(scores) == len(parsed) else None,
         np.maximum(positions - 1, 0) if (positions > 0).any() else None,
@@ -132,17 +136,10 @@ def _contents(path: Path) -> list[tuple[str, bytes]]:
             entries = [info for info in archive.infolist() if info.filename.lower().endswith(".roi")]
             if len(entries) > MAX_ROIS:
                 raise RetinaJError(f"{path} has {len(entries):,} ROIs; RetinaJ reads up to {MAX_ROIS:,}.")
-            contents: list[tuple[str, bytes]] = []
-            total = 0
-            for info in entries:
-                with archive.open(info) as stream:
-                    # Read no more than allowed, whatever size the entry claims.
-                    data = stream.read(MAX_ROI_BYTES + 1)
-                total += len(data)
-                if len(data) > MAX_ROI_BYTES or total > MAX_TOTAL_BYTES:
-                    raise RetinaJError(f"{path} unpacks to far more than ROIs need; it is not read.")
-                contents.append((info.filename.rsplit("/", 1)[-1][:-4], data))
-            return contents
+            sizes = [info.file_size for info in entries]
+            if max(sizes, default=0) > MAX_ROI_BYTES or sum(sizes) > MAX_TOTAL_BYTES:
+                raise RetinaJError(f"{path} unpacks to far more than ROIs need; it is not read.")
+            return [(info.filename.rsplit("/", 1)[-1][:-4], read_entry(path, archive, info)) for info in entries]
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise RetinaJError(f"{path} is not a readable ZIP of ROIs: {error}.") from error
 
@@ -156,7 +153,7 @@ def _decode(path: Path, name: str, data: bytes) -> roifile.ImagejRoi:
         raise RetinaJError(f"{path}: the ROI {name!r} is not an ImageJ ROI or is damaged: {error}.") from error
     finally:
         logger.disabled = disabled
-    roi.name = roi.name or name
+    roi.name = clean_name(roi.name or name, f"{path}: the ROI {name[:40]!r}")
     return roi
 
 

@@ -17,7 +17,7 @@ import defusedxml.ElementTree as SafeElementTree
 import numpy as np
 from defusedxml.common import DefusedXmlException
 
-from retinaj.annotations.annotation import Annotation
+from retinaj.annotations.annotation import Annotation, clean_name
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path, require_file
@@ -55,7 +55,8 @@ def read(path: Path) -> Annotation:
     notes: list[str] = []
     if len(xyxy) and (corners.reshape(-1, 4)[:, :2] == 0).any():
         notes.append("has coordinates of 0, although PASCAL VOC counts from 1: its boxes may be one pixel off")
-    label = np.array([class_names.index(name) for name in names], np.int32)
+    index = {name: label for label, name in enumerate(class_names)}
+    label = np.array([index[name] for name in names], np.int32)
     boxes = Boxes(xyxy.astype(np.float32), label, class_names)
     return Annotation(Path(path), (root.findtext("filename") or "").strip(), boxes, _size(root), tuple(notes))
 
@@ -118,7 +119,7 @@ def _parse(path: Path) -> Element:
 
 
 def _name(path: Path, place: int, element: Element) -> str:
-    name = (element.findtext("name") or "").strip()
+    name = clean_name(element.findtext("name") or "", f"{path}: object {place}")
     if not name:
         raise RetinaJError(f"{path}: object {place} has no <name>; give it a class.")
     return name
