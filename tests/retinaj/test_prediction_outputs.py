@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import roifile
 import tifffile
@@ -60,25 +60,28 @@ def save(path: Path, at: tuple[int, int] | None = (3, 4)) -> None:
     Image.fromarray(pixels).save(path)
 
 
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
 # --- tables
 
 
 def test_csv_has_exactly_the_promised_columns_and_every_digit(tmp_path):
     path = tmp_path / "a.csv"
     write_csv(path, BOXES)
-    table = pd.read_csv(path, dtype={"x_min": np.float32})
-    assert list(table.columns) == ["x_min", "y_min", "x_max", "y_max", "score", "class"]
-    assert table["x_min"].tolist() == BOXES.xyxy[:, 0].tolist()
-    assert table["class"].tolist() == ["debris, old", "cell"]
+    table = rows(path)
+    assert list(table[0]) == ["x_min", "y_min", "x_max", "y_max", "score", "class"]
+    assert [np.float32(row["x_min"]) for row in table] == BOXES.xyxy[:, 0].tolist()
+    assert [row["class"] for row in table] == ["debris, old", "cell"]
     assert count_classes(path) == {"debris, old": 1, "cell": 1}
 
 
 def test_csv_of_a_stack_counts_planes_as_imagej_does(tmp_path):
     path = tmp_path / "a.csv"
     write_csv(path, BOXES.on_plane(0, 0, 6))
-    table = pd.read_csv(path)
-    assert list(table.columns)[6:] == ["t", "z"]
-    assert table[["t", "z"]].to_numpy().tolist() == [[1, 7], [1, 7]]
+    assert [list(row.items())[6:] for row in rows(path)] == [[("t", "1"), ("z", "7")]] * 2
 
 
 def test_csv_without_boxes_has_its_header(tmp_path):
@@ -192,8 +195,9 @@ def test_folder_gives_three_files_for_each_image_and_counts(tmp_path, detector):
     names = [f"{name}{end}" for name in "ab" for end in (".csv", "_RoiSet.zip", "_overlay.png")]
     assert sorted(path.name for path in output.iterdir()) == sorted([*names, "counts.csv", "prediction.json"])
     assert (output / "counts.csv").read_text() == "image,cell,debris,error\na.png,1,0,\nb.png,0,0,\n"
-    table = pd.read_csv(outcomes[0].csv)
-    assert table.to_numpy().tolist() == [[4.25, 3, 8, 7.5, pytest.approx(0.9), "cell"]]
+    ((*numbers, class_name),) = (row.values() for row in rows(outcomes[0].csv))
+    assert [float(number) for number in numbers] == [4.25, 3, 8, 7.5, pytest.approx(0.9)]
+    assert class_name == "cell"
     rois = read_roi_set(outcomes[0].rois)
     assert rois.xyxy.tolist() == [[4.25, 3, 8, 7.5]]
     assert rois.names == ["cell"]
@@ -207,7 +211,7 @@ def test_single_image_stack_and_threshold(tmp_path, detector):
     tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": "ZYX"})
     (outcome,) = predict(path, detector, tmp_path / "out", threshold=0.2)
     assert outcome.counts == {"cell": 1, "debris": 1}
-    assert pd.read_csv(outcome.csv)[["t", "z"]].to_numpy().tolist() == [[1, 3], [1, 3]]
+    assert [(row["t"], row["z"]) for row in rows(outcome.csv)] == [("1", "3")] * 2
     assert read_roi_set(outcome.rois).plane.tolist() == [[0, 0, 2], [0, 0, 2]]
 
 
@@ -240,10 +244,18 @@ def test_images_of_one_name_do_not_overwrite_each_other(tmp_path, detector):
         (["a.png", "b.png"], ["a", "b"]),
         (["a.png", "a.tif", "a_png.png"], ["a_png", "a_tif", "a_png-2"]),
         (["a_png.png", "a.png", "a.tif", "a_png-2.tif"], ["a_png", "a_png-2", "a_tif", "a_png-2-2"]),
+        (["Counts.png", "counts-2.png", "prediction.tif"], ["Counts-2", "counts-2-2", "prediction-2"]),
     ],
 )
 def test_output_names_are_unique(names, expected):
     assert output_names([Path(name) for name in names]) == expected
+
+
+def test_an_image_named_as_the_summary_keeps_its_table(tmp_path, detector):
+    save(tmp_path / "images" / "counts.png")
+    (outcome,) = predict(tmp_path / "images", detector, tmp_path / "out")
+    assert count_classes(outcome.csv) == {"cell": 1}
+    assert (tmp_path / "out" / "counts.csv").read_text() == "image,cell,debris,error\ncounts.png,1,0,\n"
 
 
 def test_an_unreadable_image_is_reported_and_the_rest_goes_on(tmp_path, detector):
@@ -255,10 +267,9 @@ def test_an_unreadable_image_is_reported_and_the_rest_goes_on(tmp_path, detector
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
     assert "b.png is not a PNG" in outcomes[1].error
     assert not list((tmp_path / "out").glob("b*"))
-    counts = pd.read_csv(tmp_path / "out" / "counts.csv")
-    assert counts["cell"].tolist()[::2] == [1, 1]
-    assert np.isnan(counts["cell"][1])
-    assert "not a PNG" in counts["error"][1]
+    counts = rows(tmp_path / "out" / "counts.csv")
+    assert [row["cell"] for row in counts] == ["1", "", "1"]
+    assert "not a PNG" in counts[1]["error"]
 
 
 def test_interrupted_run_goes_on_and_finished_images_are_not_detected_again(tmp_path, detector):
@@ -293,6 +304,42 @@ def test_a_newer_image_is_detected_again(tmp_path, detector):
     os.utime(images / "a.png", (later, later))
     (outcome,) = predict(images, detector, output)
     assert (outcome.skipped, outcome.counts) == (False, {})
+
+
+def test_an_older_image_of_the_same_name_is_detected_again(tmp_path, detector):
+    """Copying keeps the date in most file managers."""
+    images, output = tmp_path / "images", tmp_path / "out"
+    save(images / "a.png")
+    (first,) = predict(images, detector, output)
+    save(images / "a.png", at=None)
+    earlier = first.csv.stat().st_mtime - 1000
+    os.utime(images / "a.png", (earlier, earlier))
+    (outcome,) = predict(images, detector, output)
+    assert (outcome.skipped, outcome.counts) == (False, {})
+
+
+def test_results_that_another_image_left_under_a_name_are_not_taken_over(tmp_path, detector):
+    images, output = tmp_path / "images", tmp_path / "out"
+    save(images / "a.png")
+    save(images / "a.tif")
+    save(images / "a_png.png", at=None)
+    predict(images, detector, output)
+    (images / "a.tif").unlink()
+    # a.png was a_png and is a now, so that a_png is for a_png.png
+    assert {each.csv.name: each.counts for each in predict(images, detector, output)} == {"a.csv": {"cell": 1}, "a_png.csv": {}}
+
+
+def test_results_of_another_source_are_not_mixed_in(tmp_path, detector, monkeypatch):
+    save(tmp_path / "A" / "same.png")
+    save(tmp_path / "B" / "same.png", at=None)
+    os.utime(tmp_path / "B" / "same.png", (1, 1))
+    predict(tmp_path / "A", detector, tmp_path / "out")
+    for other in (tmp_path / "B", tmp_path / "A" / "same.png"):
+        with pytest.raises(RetinaJError, match=r"results of another source: source was .*A' and is .*Choose a new folder"):
+            predict(other, detector, tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    (again,) = predict(Path("A"), detector, Path("out"))
+    assert again.skipped
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ import xarray as xr
 from retinaj.annotations.imagej_roi import write_roi_set
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.files import atomic_path, write_text
+from retinaj.files import atomic_path
 from retinaj.images import find_images, read_image
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
 from retinaj.prediction.outputs import count_classes, write_csv
 from retinaj.prediction.overlay import draw_overlay
+from retinaj.prediction.record import SETTINGS_FILE, PredictionRecord, image_state
 
-SETTINGS_FILE = "prediction.json"
 COUNTS_FILE = "counts.csv"
 
 
@@ -59,10 +58,12 @@ def predict(
 
     For each image, named after it: NAME.csv (see `retinaj.prediction.outputs.write_csv`), NAME_RoiSet.zip for ImageJ's ROI
     Manager, and NAME_overlay.png. Beside them counts.csv, with the number of objects of each class on each image, and
-    prediction.json, with the settings. Images whose names differ only in the suffix keep it: a_png.csv and a_tif.csv.
+    prediction.json, with the settings and the images that are done. Images whose names differ only in the suffix keep it:
+    a_png.csv and a_tif.csv.
 
-    A run into the output of an interrupted one with the same settings goes on where that stopped: images that have all
-    three files are not detected again, unless the image is newer. An image that cannot be read does not stop the others.
+    A run into the output of an interrupted one with the same source and settings goes on where that stopped: images that
+    have all three files are not detected again, unless their size or date changed. An image that cannot be read does not
+    stop the others.
 
     Args:
         source: a PNG, JPEG or TIFF image (also a stack), or a folder of them.
@@ -77,20 +78,20 @@ def predict(
 
     Raises:
         RetinaJError: if `source` does not exist or has no images, an option is out of range, or `output` holds something else,
-            or results with other settings.
+            or results of another source or other settings.
     """
     source, output = Path(source), Path(output)
     overlap = detector.overlap if overlap is None else overlap
     check_fraction("threshold", threshold)
     check_fraction("overlap", overlap)
     images = _images(source)
-    _claim(output, _settings(detector, threshold, overlap))
+    record = PredictionRecord.claim(output, _settings(source, detector, threshold, overlap))
     outcomes: list[ImageOutcome] = []
     try:
         for path, name in zip(images, output_names(images), strict=True):
             if progress is not None:
                 progress(len(outcomes), len(images))
-            outcomes.append(_predict_one(path, name, detector, output, threshold, overlap))
+            outcomes.append(_predict_one(path, name, detector, record, threshold, overlap))
         if progress is not None:
             progress(len(outcomes), len(images))
     finally:  # also when interrupted: the counts of what is there
@@ -101,14 +102,15 @@ def predict(
 def output_names(images: Sequence[Path]) -> list[str]:
     """A name for the results of each image: its stem; where that is not unique, with the suffix.
 
-    Upper and lower case count as equal, because they are on Windows and macOS.
+    Upper and lower case count as equal, because they are on Windows and macOS. The names of the summary and the settings are
+    not given to an image.
 
-    >>> output_names([Path("a.png"), Path("A.tif"), Path("b.png")])
-    ['a_png', 'A_tif', 'b']
+    >>> output_names([Path("a.png"), Path("A.tif"), Path("b.png"), Path("counts.png")])
+    ['a_png', 'A_tif', 'b', 'counts-2']
     """
     stems = Counter(path.stem.casefold() for path in images)
     names = [path.stem if stems[path.stem.casefold()] == 1 else path.name.replace(".", "_") for path in images]
-    used: set[str] = set()
+    used = {Path(name).stem for name in (COUNTS_FILE, SETTINGS_FILE)}
     for at, name in enumerate(names):
         number = 2
         while names[at].casefold() in used:
@@ -129,17 +131,22 @@ def _images(source: Path) -> list[Path]:
     return images
 
 
-def _predict_one(path: Path, name: str, detector: Detector, output: Path, threshold: float, overlap: float) -> ImageOutcome:
+def _predict_one(
+    path: Path, name: str, detector: Detector, record: PredictionRecord, threshold: float, overlap: float
+) -> ImageOutcome:
+    output = record.path.parent
     table, rois, overlay = output / f"{name}.csv", output / f"{name}_RoiSet.zip", output / f"{name}_overlay.png"
     try:
-        if _is_finished(path, (table, rois, overlay)):
+        state = image_state(path)
+        if record.images.get(name) == state and all(result.is_file() for result in (table, rois, overlay)):
             return ImageOutcome(path, table, rois, overlay, count_classes(table), skipped=True)
         image = read_image(path)
         boxes = detector.detect(image, threshold=threshold, overlap=overlap)
         write_roi_set(rois, boxes, plain_stack=_is_plain_stack(image))
         with atomic_path(overlay) as temporary:
             draw_overlay(image, boxes).save(temporary, "PNG")
-        write_csv(table, boxes)  # last: where it is, the others are
+        write_csv(table, boxes)
+        record.add(name, state)  # last: for what is listed there, all files are complete
     except RetinaJError as error:
         return ImageOutcome(path, table, rois, overlay, {}, error=str(error))
     except OSError as error:  # a full disk or a lost network drive concerns all images that follow
@@ -153,48 +160,20 @@ def _is_plain_stack(image: xr.DataArray) -> bool:
     return channels == 1 and sum(image.sizes.get(axis, 1) > 1 for axis in "tz") == 1
 
 
-def _is_finished(image: Path, results: Sequence[Path]) -> bool:
-    if not (image.is_file() and all(path.is_file() for path in results)):
-        return False
-    return all(path.stat().st_mtime_ns >= image.stat().st_mtime_ns for path in results)
-
-
 def _counts(boxes: Boxes) -> dict[str, int]:
     return dict(Counter(boxes.names))
 
 
-def _settings(detector: Detector, threshold: float, overlap: float) -> dict[str, Any]:
+def _settings(source: Path, detector: Detector, threshold: float, overlap: float) -> dict[str, Any]:
     return {
         "format": "retinaj-prediction",
+        "source": str(source.resolve()),
         "model": detector.name,
         "weights_sha256": detector.weights_sha256,
         "classes": list(detector.class_names),
         "threshold": threshold,
         "overlap": overlap,
     }
-
-
-def _claim(output: Path, settings: dict[str, Any]) -> None:
-    """Make the output folder, or check that it is from a run with the same settings."""
-    record = output / SETTINGS_FILE
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        write_text(record, json.dumps(settings, indent=2) + "\n")
-        return
-    if not record.is_file():
-        raise RetinaJError(f"{output} already exists and holds other things; choose a new folder for the results.")
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RetinaJError(f"{record} is damaged, so it is not known how its results were made: {error}.") from error
-    if found == settings:
-        return
-    other = found if isinstance(found, dict) else {}
-    differing = [key for key in settings if other.get(key) != settings[key]]
-    first = differing[0] if differing else "format"
-    raise RetinaJError(
-        f"{output} holds results of other settings: {first} was {other.get(first)!r} and is {settings.get(first)!r} now. "
-        "Choose a new folder, or the same settings to go on with the interrupted run."
-    )
 
 
 def _write_counts(path: Path, outcomes: Sequence[ImageOutcome], class_names: Sequence[str]) -> None:
