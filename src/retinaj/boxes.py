@@ -112,10 +112,6 @@ class Boxes:
             plane=None if self.plane is None else self.plane[index],
         )
 
-    def scaled(self, factor: float) -> Boxes:
-        """All coordinates multiplied by `factor`: the same boxes on an image that was resized by it."""
-        return replace(self, xyxy=self.xyxy * np.float32(factor))
-
     def clipped(self, width: float, height: float) -> Boxes:
         """Coordinates limited to an image of `width` x `height` pixels; no box is removed."""
         limit = np.array([width, height, width, height], np.float32)

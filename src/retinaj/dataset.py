@@ -107,8 +107,8 @@ def load_dataset(
     """Read annotations, find their images and check that the two fit.
 
     An image without an annotation file is left out (nobody looked at it), while one whose annotation has no objects is
-    a valid empty image. Boxes without an area or outside their image are dropped and boxes that reach over its border
-    are cut; whatever is left out is listed in the notes.
+    a valid empty image. Boxes without an area, of at most 1 x 1 pixel (as from a click) or outside their image are
+    dropped, and boxes that reach over its border are cut; whatever is left out is listed in the notes.
 
     Args:
         images: folder of the images.

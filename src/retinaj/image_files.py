@@ -34,8 +34,11 @@ class ImageFiles:
                 relative.append(PurePosixPath(*wanted.parts[1:]))  # written relative to the JSON file
             for name in relative if inside else []:
                 path = self.folder / name
-                if is_image_name(path.name) and path.is_file():
-                    return path
+                try:
+                    if is_image_name(path.name) and path.is_file():
+                        return path
+                except OSError:  # longer than any file's name can be
+                    continue
             return self.by_name.get(wanted.name)
         stem = entry.source.stem if entry.source.suffix.lower() == ".xml" else entry.image_name
         same_stem = self.by_stem.get(stem, [])

@@ -214,6 +214,16 @@ def test_coco_names_never_lead_out_of_the_image_folder(tmp_path):
     assert len(data.notes) == 4
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "x/" * 5000 + "a b.png", "nul\0.png"])
+def test_coco_names_that_no_file_can_have_are_noted(tmp_path, name):
+    picture(tmp_path / "images" / "a.png")
+    path = tmp_path / "a.json"
+    coco.write(path, [(each, (20, 10), CELL) for each in ("a.png", name)])
+    data = load_dataset(tmp_path / "images", path)
+    assert [sample.name for sample in data.samples] == ["a"]
+    assert len(data.notes) == 1
+
+
 def test_equal_stems_in_folders_get_longer_names(tmp_path):
     for name in ("x/a.png", "y/a.png"):
         picture(tmp_path / "images" / name)
