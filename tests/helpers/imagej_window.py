@@ -2,7 +2,8 @@
 
     python imagej_window.py FOLDER
 
-FOLDER holds "image.tif" and the fake models "grey model"; the notes go to FOLDER/notes.json, pictures of the screen beside it.
+FOLDER holds "image.tif", the folder "pictures" and the fake models "grey model" and "other model". The notes go to
+FOLDER/notes.json, pictures of the screen beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import jpype
 
 PATIENCE = 60.0  # seconds; windows come up within one, save on a busy machine
 
@@ -59,14 +62,23 @@ class User:
         self.wait(f"{window} to close", lambda: not bool(window.isShowing()))
 
     def click(self, component: Any, done: Callable[[], Any]) -> None:
-        """Click until it has an effect: a window that has just come up may not take the first click."""
-        button = self.java("java.awt.event.InputEvent").BUTTON1_DOWN_MASK
-        for _ in range(10):
-            place, size = component.getLocationOnScreen(), component.getSize()
-            self.robot.mouseMove(place.x + size.width // 2, place.y + size.height // 2)
-            self.robot.mousePress(button)
-            self.robot.mouseRelease(button)
-            end = time.monotonic() + PATIENCE / 10
+        """Click until it has an effect; every other time by the space bar.
+
+        A window that has just come up may not take the first click, and without a window manager Java may err about where
+        it is.
+        """
+        for attempt in range(10):
+            if attempt % 2 == 0:
+                place, size = component.getLocationOnScreen(), component.getSize()
+                button = self.java("java.awt.event.InputEvent").BUTTON1_DOWN_MASK
+                self.robot.mouseMove(place.x + size.width // 2, place.y + size.height // 2)
+                self.robot.mousePress(button)
+                self.robot.mouseRelease(button)
+            else:
+                component.requestFocusInWindow()
+                time.sleep(0.3)
+                self.press("SPACE")
+            end = time.monotonic() + (2 if attempt < 4 else PATIENCE / 10)
             while time.monotonic() < end:
                 if done():
                     return
@@ -119,6 +131,16 @@ class User:
             if hasattr(component, "getLabel") and str(component.getLabel()).strip() == label:
                 return component
             found = self.button(component, label) if hasattr(component, "getComponents") else None
+            if found is not None:
+                return found
+        return None
+
+    def find(self, container: Any, class_name: str) -> Any:
+        """The first component of this class in a window."""
+        for component in container.getComponents():
+            if str(component.getClass().getSimpleName()) == class_name:
+                return component
+            found = self.find(component, class_name) if hasattr(component, "getComponents") else None
             if found is not None:
                 return found
         return None
@@ -204,12 +226,8 @@ def session(user: User) -> dict[str, Any]:
     user.choose("Plugins", "RetinaJ", "Detect...")
     dialog = user.window("RetinaJ Detect...")
     notes["remembered"] = [str(field.getText()) for field in dialog.getStringFields()]
-    title = "A model folder or a package.zip"
-    user.click(user.button(dialog, "Browse"), lambda: title in user.titles())
-    chooser = user.window(title)
-    user.picture("browse")
-    user.press("ESCAPE")
-    user.gone(chooser)
+    if os.environ.get("WINDOW_MANAGER"):
+        notes["browsed"] = browse(user, dialog)
     user.close(dialog, "Cancel")
     time.sleep(0.5)
     notes["entries after cancel"] = len(user.entries())
@@ -250,13 +268,32 @@ def session(user: User) -> dict[str, Any]:
     return notes
 
 
-def drive(folder: Path) -> None:
-    import jpype
+def browse(user: User, dialog: Any) -> str:
+    """Choose the folder of the other model by the button; without a window manager the keys would be lost afterwards."""
+    field = dialog.getStringFields().get(0)
+    typed = str(field.getText())
+    title = "A model folder or a package.zip"
+    user.click(user.button(dialog, "Browse"), lambda: title in user.titles())
+    chooser = user.find(user.window(title), "JFileChooser")
+    user.picture("browse")
+    model = user.java("java.io.File")(str(user.folder / "other model"))
 
+    @jpype.JImplements("java.lang.Runnable")
+    class Choose:
+        @jpype.JOverride
+        def run(self) -> None:
+            chooser.setSelectedFile(model)
+            chooser.approveSelection()
+
+    user.java("java.awt.EventQueue").invokeLater(Choose())
+    user.wait("the choice", lambda: str(field.getText()) != typed)
+    return str(field.getText())
+
+
+def drive(folder: Path, started: threading.Event) -> None:
     notes: dict[str, Any] = {}
     try:
-        while not jpype.isJVMStarted():
-            time.sleep(0.1)
+        assert started.wait(PATIENCE)
         user = User(folder)
         commands = user.java("ij.Menus")
         user.wait("ImageJ", lambda: commands.getCommands() is not None and commands.getCommands().get("RetinaJ Detect..."))
@@ -281,7 +318,9 @@ def main(folder: Path) -> None:
 
     command._MODELS = Models(open_model=open_fake)
     scyjava.config.add_option(f"-Duser.home={folder}")  # where ImageJ keeps its preferences
-    threading.Thread(target=drive, args=(folder,), daemon=True).start()
+    started = threading.Event()
+    scyjava.when_jvm_starts(started.set)
+    threading.Thread(target=drive, args=(folder, started), daemon=True).start()
     retinaj_bridge.open_window()
     print("open_window returned")
 

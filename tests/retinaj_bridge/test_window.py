@@ -40,14 +40,22 @@ def display() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     os.close(write)
+    started = [server]
     try:
         with os.fdopen(read) as pipe:
             number = pipe.readline().strip()
         assert number, "Xvfb did not start"
+        if has_window_manager():
+            started.append(subprocess.Popen(["openbox"], env=os.environ | {"DISPLAY": f":{number}"}, stderr=subprocess.DEVNULL))
         yield f":{number}"
     finally:
-        server.terminate()
-        server.wait()
+        for process in reversed(started):
+            process.terminate()
+            process.wait()
+
+
+def has_window_manager() -> bool:
+    return shutil.which("openbox") is not None
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +65,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pictures").mkdir()
     for seed in range(2):
         write_image(folder / "pictures" / f"picture {seed}.tif", patches(seed))
-    (folder / "grey model").mkdir()
-    (folder / "grey model" / "model.json").write_text("{}")
+    for name in ("grey model", "other model"):
+        (folder / name).mkdir()
+        (folder / name / "model.json").write_text("{}")
     return folder
 
 
@@ -71,6 +80,7 @@ def notes(running_imagej: object, display: str, folder: Path, repository: Path) 
         env=os.environ
         | {
             "DISPLAY": display,
+            "WINDOW_MANAGER": "yes" * has_window_manager(),
             "DETECT_FOLDER": str(repository / "macros" / "detect_folder.ijm"),
             "PYTHONPATH": os.pathsep.join(paths),
         },
@@ -116,6 +126,11 @@ def test_typing_errors_are_explained_and_kept(notes: dict[str, Any], folder: Pat
 
 def test_dialog_remembers(notes: dict[str, Any], folder: Path) -> None:
     assert notes["remembered"] == [f"{folder}/grey model", "0.55", "0.45"]
+
+
+@pytest.mark.skipif(not has_window_manager(), reason="no window manager: openbox is not there")
+def test_browsing_for_a_folder(notes: dict[str, Any], folder: Path) -> None:
+    assert notes["browsed"] == f"{folder}/other model"
 
 
 def test_cancel_does_nothing(notes: dict[str, Any], expected: Boxes) -> None:
