@@ -15,7 +15,7 @@ from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path, write_text
 from retinaj.images import find_images, read_image
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
-from retinaj.prediction.outputs import count_classes, write_csv, write_roi_set
+from retinaj.prediction.outputs import count_classes, most_on_a_plane, write_csv, write_roi_set
 from retinaj.prediction.overlay import draw_overlay
 
 SETTINGS_FILE = "prediction.json"
@@ -30,6 +30,7 @@ class ImageOutcome:
         source: the image file.
         csv, rois, overlay: the files made for it; they exist unless there is an error.
         counts: how many boxes of each class were found.
+        full: whether it, or a plane of it, has as many boxes as the model can give; see `Detector.is_full`.
         skipped: whether an earlier run had finished it.
         error: why there is no result, or None.
     """
@@ -39,6 +40,7 @@ class ImageOutcome:
     rois: Path
     overlay: Path
     counts: dict[str, int]
+    full: bool = False
     skipped: bool = False
     error: str | None = None
 
@@ -130,7 +132,8 @@ def _predict_one(path: Path, name: str, detector: Detector, output: Path, thresh
     table, rois, overlay = output / f"{name}.csv", output / f"{name}_RoiSet.zip", output / f"{name}_overlay.png"
     try:
         if _is_finished(path, (table, rois, overlay)):
-            return ImageOutcome(path, table, rois, overlay, count_classes(table), skipped=True)
+            full = most_on_a_plane(table) >= detector.max_detections
+            return ImageOutcome(path, table, rois, overlay, count_classes(table), full=full, skipped=True)
         image = read_image(path)
         boxes = detector.detect(image, threshold=threshold, overlap=overlap)
         write_roi_set(rois, boxes)
@@ -141,7 +144,7 @@ def _predict_one(path: Path, name: str, detector: Detector, output: Path, thresh
         return ImageOutcome(path, table, rois, overlay, {}, error=str(error))
     except OSError as error:  # a full disk or a lost network drive concerns all images that follow
         raise RetinaJError(f"The results of {path} cannot be written to {output}: {error.strerror or error}.") from error
-    return ImageOutcome(path, table, rois, overlay, _counts(boxes))
+    return ImageOutcome(path, table, rois, overlay, _counts(boxes), full=detector.is_full(boxes))
 
 
 def _is_finished(image: Path, results: Sequence[Path]) -> bool:

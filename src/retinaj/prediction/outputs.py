@@ -14,7 +14,7 @@ from retinaj.files import atomic_path
 COLUMNS = ("x_min", "y_min", "x_max", "y_max", "score", "class")
 PLANE_COLUMNS = ("t", "z")
 
-__all__ = ["COLUMNS", "PLANE_COLUMNS", "count_classes", "write_csv", "write_roi_set"]
+__all__ = ["COLUMNS", "PLANE_COLUMNS", "count_classes", "most_on_a_plane", "write_csv", "write_roi_set"]
 
 
 def write_csv(path: Path, boxes: Boxes) -> None:
@@ -51,12 +51,25 @@ def count_classes(path: Path) -> dict[str, int]:
     Raises:
         RetinaJError: if it is not such a file.
     """
+    return dict(Counter(str(row["class"]) for row in _rows(path)))
+
+
+def most_on_a_plane(path: Path) -> int:
+    """How many boxes the fullest plane in a CSV by `write_csv` has.
+
+    Raises:
+        RetinaJError: if it is not such a file.
+    """
+    return max(Counter(tuple(row.get(column) for column in PLANE_COLUMNS) for row in _rows(path)).values(), default=0)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream)
             if tuple(reader.fieldnames or ())[: len(COLUMNS)] != COLUMNS:
                 raise RetinaJError(f"{path} is not a table of detections: its first line is not {','.join(COLUMNS)}.")
-            return dict(Counter(str(row["class"]) for row in reader))
+            return list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RetinaJError(f"{path} is not a readable table of detections: {error}.") from error
 
