@@ -15,9 +15,10 @@ from retinaj.model_folder import ModelRecord
 from retinaj.network.untyped import keras, tf
 from retinaj.normalization import FixedScale
 from retinaj_zoo.example_image import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
-from retinaj_zoo.graphs import INPUT, ONNX_OPSET, OUTPUT
+from retinaj_zoo.graphs import INPUT, OUTPUT
 from retinaj_zoo.metadata import Metadata
 from retinaj_zoo.preprocessing import preprocessing
+from retinaj_zoo.weight_formats import ONNX_OPSET, WEIGHT_FORMATS, parent_of
 
 # The files of a package, by their role.
 FILES = {
@@ -38,7 +39,15 @@ _RETINANET = v0_5.CiteEntry(
 DETECTION_FIELDS = ("x_min", "y_min", "x_max", "y_max", "score", "label")
 
 
-def describe(folder: Path, record: ModelRecord, metadata: Metadata, *, image_size: tuple[int, int], parameters: int) -> Any:
+def describe(
+    folder: Path,
+    record: ModelRecord,
+    metadata: Metadata,
+    *,
+    image_size: tuple[int, int],
+    parameters: int,
+    formats: tuple[str, ...] = WEIGHT_FORMATS,
+) -> Any:
     """Describe the package whose files lie in `folder` under the names of `FILES`.
 
     Args:
@@ -47,6 +56,7 @@ def describe(folder: Path, record: ModelRecord, metadata: Metadata, *, image_siz
         metadata: made by `completed`.
         image_size: (y, x) of the test input.
         parameters: how many numbers the network has learned.
+        formats: of the weights in `folder`, as `choose_formats` orders them.
 
     Returns:
         A `bioimageio.spec.model.v0_5.ModelDescr`.
@@ -70,7 +80,7 @@ def describe(folder: Path, record: ModelRecord, metadata: Metadata, *, image_siz
             covers=[v0_5.FileDescr(source=folder / FILES["cover"])],
             inputs=[_image_tensor(folder, record, image_size)],
             outputs=[_detections_tensor(folder, record)],
-            weights=_weights(folder),
+            weights=_weights(folder, formats),
             config=_config(record, metadata, parameters),
         )
     except ValidationError as error:
@@ -124,21 +134,24 @@ def _detections_tensor(folder: Path, record: ModelRecord) -> v0_5.OutputTensorDe
     )
 
 
-def _weights(folder: Path) -> v0_5.WeightsDescr:
+def _weights(folder: Path, formats: tuple[str, ...]) -> v0_5.WeightsDescr:
     tensorflow_version = v0_5.Version(tf.__version__)
-    return v0_5.WeightsDescr(
-        keras_v3=v0_5.KerasV3WeightsDescr(
-            source=folder / FILES["keras_v3"],
-            keras_version=v0_5.Version(keras.__version__),
-            backend=("tensorflow", tensorflow_version),
+    details: dict[str, tuple[type[Any], dict[str, Any]]] = {
+        "keras_v3": (
+            v0_5.KerasV3WeightsDescr,
+            {"keras_version": v0_5.Version(keras.__version__), "backend": ("tensorflow", tensorflow_version)},
         ),
-        onnx=v0_5.OnnxWeightsDescr(source=folder / FILES["onnx"], opset_version=ONNX_OPSET, parent="keras_v3"),
-        tensorflow_saved_model_bundle=v0_5.TensorflowSavedModelBundleWeightsDescr(
-            source=folder / FILES["tensorflow_saved_model_bundle"],
-            tensorflow_version=tensorflow_version,
-            parent="keras_v3",
+        "onnx": (v0_5.OnnxWeightsDescr, {"opset_version": ONNX_OPSET}),
+        "tensorflow_saved_model_bundle": (
+            v0_5.TensorflowSavedModelBundleWeightsDescr,
+            {"tensorflow_version": tensorflow_version},
         ),
-    )
+    }
+    entries: dict[str, Any] = {}
+    for name in formats:
+        kind, fields = details[name]
+        entries[name] = kind(source=folder / FILES[name], parent=parent_of(name, formats), **fields)
+    return v0_5.WeightsDescr(**entries)
 
 
 def _config(record: ModelRecord, metadata: Metadata, parameters: int) -> v0_5.Config:

@@ -10,7 +10,7 @@ from retinaj.model_folder import ModelRecord
 from retinaj.normalization import FixedScale, PercentileScale
 from retinaj.prediction.detector import DEFAULT_THRESHOLD
 from retinaj_zoo.description import FILES
-from retinaj_zoo.metadata import Metadata
+from retinaj_zoo.metadata import DATA_NOT_STATED, LIMITS_NOT_STATED, Metadata
 
 
 def write_documentation(record: ModelRecord, metadata: Metadata, validation: str, parameters: int) -> str:
@@ -31,6 +31,8 @@ def write_documentation(record: ModelRecord, metadata: Metadata, validation: str
         description=metadata.description,
         record=record,
         metadata=metadata,
+        training_data=metadata.training_data or DATA_NOT_STATED,
+        limits=metadata.limits or LIMITS_NOT_STATED,
         channels=record.network.channels,
         threshold=f"{DEFAULT_THRESHOLD:g}",
         class_list=list(record.class_names),

@@ -17,11 +17,9 @@ from onnx import numpy_helper
 from retinaj.network.config import NetworkConfig
 from retinaj.network.detection import detections
 from retinaj.network.untyped import keras, tf
+from retinaj_zoo.weight_formats import ONNX_OPSET
 
 INPUT, OUTPUT, OVERLAP = "image", "detections", "overlap"
-
-# The newest operator set that JDLL, and so DeepImageJ, reads.
-ONNX_OPSET = 18
 
 
 def detection_model(network: Any, config: NetworkConfig) -> Any:

@@ -14,7 +14,11 @@ from retinaj.model_folder import ModelRecord
 from retinaj_zoo.untrusted_yaml import load_yaml
 
 Text = Annotated[str, Field(min_length=1, max_length=5000)]
-_UNKNOWN_AUTHOR = "unknown"
+UNKNOWN_AUTHOR = "unknown"
+
+# What the documentation says where nobody has said anything.
+DATA_NOT_STATED = "The origin of the training images was not stated."
+LIMITS_NOT_STATED = "Known limits were not stated."
 
 
 class _Strict(BaseModel):
@@ -103,14 +107,14 @@ def completed(metadata: Metadata, record: ModelRecord) -> Metadata:
         update={
             "name": metadata.name or _package_name(record.name),
             "description": metadata.description or _description(record),
-            "authors": metadata.authors or (Person(name=_UNKNOWN_AUTHOR),),
+            "authors": metadata.authors or (Person(name=UNKNOWN_AUTHOR),),
         }
     )
 
 
 def has_author(metadata: Metadata) -> bool:
     """Whether somebody stands for the model."""
-    return any(person.name != _UNKNOWN_AUTHOR for person in metadata.authors)
+    return any(person.name != UNKNOWN_AUTHOR for person in metadata.authors)
 
 
 def _package_name(model_name: str) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import numpy as np
 import tifffile
 from bioimageio.spec import save_bioimageio_package
@@ -21,6 +22,7 @@ from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path, require_absent
 from retinaj.model_folder import load_network
 from retinaj.prediction import open_model
+from retinaj.prediction.detector import limit_words
 from retinaj_zoo.checking import check_package
 from retinaj_zoo.cover import write_cover
 from retinaj_zoo.description import FILES, describe
@@ -29,8 +31,7 @@ from retinaj_zoo.example_image import ExampleImage, choose_example, find_image
 from retinaj_zoo.graphs import detection_model, write_keras, write_onnx, write_saved_model
 from retinaj_zoo.metadata import Metadata, completed, has_author
 from retinaj_zoo.validation import read_evaluation, validation_section
-
-WEIGHT_FORMATS = ("keras_v3", "onnx", "tensorflow_saved_model_bundle")
+from retinaj_zoo.weight_formats import WEIGHT_FORMATS, choose_formats
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ def package_model(
     image: Path | None = None,
     evaluation: Path | None = None,
     metadata: Metadata | None = None,
+    weights: Sequence[str] = WEIGHT_FORMATS,
     log: Callable[[str], None] = print,
 ) -> PackagingSummary:
-    """Write a trained model as a bioimage.io package, with keras_v3, ONNX and SavedModel weights.
+    """Write a trained model as a bioimage.io package.
 
     Args:
         model_folder: as `retinaj train` writes it. It is not changed.
@@ -75,17 +77,19 @@ def package_model(
         image: shown and tested in the package; default: the validation image that training left in the model folder.
         evaluation: folder that `retinaj evaluate` wrote, for the documentation; default: the one in the model folder, if any.
         metadata: who made it, and so on; what is missing follows from the model.
+        weights: the formats to write, see `retinaj_zoo.weight_formats`; ONNX must be among them.
         log: called with each line of progress. It is told which image goes into the package.
 
     Raises:
-        RetinaJError: if the output exists, the model cannot be read, no image can serve as the test, the format
-            refuses a field, or bioimageio.core's test fails. Nothing is written then.
+        RetinaJError: if a weight format is unknown or ONNX is missing, the output exists, the model cannot be read, no image
+            can serve as the test, the format refuses a field, or bioimageio.core's test fails. Nothing is written then.
     """
     started = time.monotonic()
     model_folder, output = Path(model_folder), Path(output)
     if output.suffix.lower() != ".zip":
         raise RetinaJError(f"{output} does not end with .zip; a bioimage.io package is a zip file.")
     require_absent(output)
+    formats = choose_formats(weights)
     record, network = load_network(model_folder)
     metadata = completed(metadata or Metadata(), record)
     if not has_author(metadata):
@@ -100,22 +104,35 @@ def package_model(
     example = choose_example(picture, source, open_model(model_folder))
     height, width = example.pixels.shape[:2]
     log(f"This image becomes part of the package: {source}; {width} x {height} pixels, {len(example.boxes)} boxes.")
+    if len(example.boxes) >= record.network.max_detections:
+        log(f"Warning: that is {limit_words(record.network.max_detections)}.")
     with TemporaryDirectory(prefix="retinaj-package-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        write_keras(model, folder / FILES["keras_v3"])
+        if "keras_v3" in formats:
+            write_keras(model, folder / FILES["keras_v3"])
         write_onnx(network, record.network, folder / FILES["onnx"])
-        write_saved_model(model, folder / FILES["tensorflow_saved_model_bundle"])
-        weights_bytes = {weight_format: (folder / FILES[weight_format]).stat().st_size for weight_format in WEIGHT_FORMATS}
+        if "tensorflow_saved_model_bundle" in formats:
+            write_saved_model(model, folder / FILES["tensorflow_saved_model_bundle"])
+        weights_bytes = {name: (folder / FILES[name]).stat().st_size for name in formats}
         log("Weights: " + ", ".join(f"{key} {size / 1e6:.1f} MB" for key, size in weights_bytes.items()) + ".")
         _write_example(folder, example)
         parameters = model.count_params()
         text = write_documentation(record, metadata, validation_section(scores, record.training), parameters)
         (folder / FILES["documentation"]).write_text(text, encoding="utf-8", newline="\n")
-        description = describe(folder, record, metadata, image_size=(height, width), parameters=parameters)
         package = folder / "package.zip"
-        save_bioimageio_package(description, output_path=package)
-        log(f"Testing the package with bioimageio.core in a fresh process: {', '.join(WEIGHT_FORMATS)} …")
-        result = check_package(package)
+        try:
+            description = describe(folder, record, metadata, image_size=(height, width), parameters=parameters, formats=formats)
+            save_bioimageio_package(description, output_path=package)
+        except httpx.HTTPError as error:  # the format looks every github_user up
+            raise RetinaJError(
+                f"GitHub could not be asked whether the github_user of an author or maintainer exists: {error}. "
+                "Package the model with a network, or take github_user out of the metadata."
+            ) from error
+        log(f"Testing the package with bioimageio.core in a fresh process: {', '.join(formats)} …")
+        try:
+            result = check_package(package)
+        except RetinaJError as error:
+            raise RetinaJError(f"Nothing was written: {error}") from error
         log(f"bioimageio.core's test passed: {result.checks} checks in {result.seconds:.0f} s.")
         for warning in result.warnings:
             log(f"The zoo would like: {warning}")

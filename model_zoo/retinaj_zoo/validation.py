@@ -10,6 +10,7 @@ from retinaj.evaluation.run import EVALUATION_FILE
 from retinaj.files import require_file
 from retinaj.model_folder import TRAINING_FOLDER, TrainingRecord
 
+NOT_EVALUATED = "**No evaluation was made**"
 _LARGEST_EVALUATION = 64 * 2**20  # bytes
 
 
@@ -54,7 +55,7 @@ def validation_section(evaluation: EvaluationResult | None, training: TrainingRe
             f"average precision by COCO's method at the IoU given, with at most {most} detections per class in an image; "
             f"precision and recall are at IoU .5.\n\n{evaluation.markdown()}\n"
         )
-    plain = "**No evaluation was made**: how good this model is on images that it has not seen is not known.\n"
+    plain = f"{NOT_EVALUATED}: how good this model is on images that it has not seen is not known.\n"
     if training.validation_ap50 is None or training.validation_ap is None:
         return plain
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from retinaj.command_line import Annotations, Images, Names, progress_bar, say, with_plain_errors
+from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
 from retinaj.errors import RetinaJError
-from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector
+from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, limit_words
 from retinaj.train_command import train
 
 app = typer.Typer(
@@ -69,6 +70,8 @@ def evaluate(
         )
     for note in evaluation.dataset.notes:
         say(f"Note: {note}")
+    for warning in evaluation.warnings:
+        say(f"Warning: {warning}")
     Console().print(evaluation.result.table())
     if training.is_dir():
         seen = images_of_run(model) & {sample.name for sample in evaluation.dataset.samples}
@@ -94,13 +97,17 @@ def predict(
     """Detect objects on an image, or on all images of a folder."""
     from retinaj.prediction.batch import predict as run_prediction
 
+    detector = _open_model(model)
     with progress_bar("detecting") as progress:
-        outcomes = run_prediction(source, _open_model(model), output, threshold=threshold, overlap=overlap, progress=progress)
+        outcomes = run_prediction(source, detector, output, threshold=threshold, overlap=overlap, progress=progress)
     failed = [outcome for outcome in outcomes if outcome.error]
     boxes = sum(sum(outcome.counts.values()) for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)
     earlier = f" ({skipped} of them earlier)" if skipped else ""
     say(f"{boxes} boxes on {len(outcomes) - len(failed)} images{earlier}, in {output}.")
+    full = [outcome.source for outcome in outcomes if outcome.full]
+    if full:
+        say(f"Warning: on {len(full)} images, such as {full[0].name}, there are {limit_words(detector.max_detections)}.")
     if failed:
         for outcome in failed:
             say(f"Failed: {outcome.error}")
@@ -113,21 +120,89 @@ def package(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
     output: Annotated[Path, typer.Option(help="Zip file to make.")],
     metadata: Annotated[
-        Path | None, typer.Option(help="metadata.yaml: authors, licence, citations, ... see docs/packaging.md.")
+        Path | None, typer.Option(help="metadata.yaml: authors, licence, citations, ... `retinaj metadata` makes one.")
     ] = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Ask for what the metadata leave open, and keep the answers in a file.")
+    ] = False,
     image: Annotated[
         Path | None, typer.Option(help="Image for test, cover and sample. [default: one that training kept]")
     ] = None,
     evaluation: Annotated[
         Path | None, typer.Option(help="Folder of `retinaj evaluate`. [default: the last one of this model]")
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weight formats, with commas between: onnx, keras_v3, tensorflow_saved_model_bundle. [default: all]"),
+    ] = None,
 ) -> None:
     """Write a bioimage.io package with keras_v3, ONNX and SavedModel weights, and test it."""
-    from retinaj_zoo.metadata import read_metadata
-    from retinaj_zoo.packaging import package_model
+    from retinaj_zoo.metadata import Metadata, read_metadata
+    from retinaj_zoo.weight_formats import WEIGHT_FORMATS, choose_formats
 
-    details = None if metadata is None else read_metadata(metadata)
-    package_model(model, output, image=image, evaluation=evaluation, metadata=details, log=say)
+    formats = WEIGHT_FORMATS if weights is None else choose_formats(weights.split(","))
+    details = Metadata() if metadata is None else read_metadata(metadata)
+    if interactive:
+        from retinaj_zoo.questionnaire import complete_interactively
+
+        details = complete_interactively(details, model, output, console)
+    from retinaj_zoo.packaging import package_model  # TensorFlow, only now
+
+    package_model(model, output, image=image, evaluation=evaluation, metadata=details, weights=formats, log=say)
+
+
+@app.command()
+@with_plain_errors
+def metadata(
+    output: Annotated[Path, typer.Argument(help="metadata.yaml to make.")],
+) -> None:
+    """Write a metadata.yaml to fill in, for `retinaj package --metadata`: every field with what it is for and an example."""
+    from retinaj.files import require_absent, write_text
+    from retinaj_zoo.metadata_file import metadata_text
+
+    require_absent(output)
+    write_text(output, metadata_text())
+    say(f"Fill in {output} and give it as --metadata to `retinaj package`.")
+
+
+@app.command()
+@with_plain_errors
+def publish(
+    package: Annotated[Path, typer.Argument(help="Package (zip) made by `retinaj package`.")],
+    token: Annotated[
+        str | None, typer.Option(help="Yours at bioimage.io. [default: the variable BIOIMAGEIO_HYPHA_UPLOAD_TOKEN]")
+    ] = None,
+    check_only: Annotated[bool, typer.Option("--check-only", help="Stop after the checklist; nothing is sent.")] = False,
+    by_hand: Annotated[bool, typer.Option("--by-hand", help="Say how to upload it on the web page; nothing is sent.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Upload without asking once more.")] = False,
+) -> None:
+    """Go through the BioImage Model Zoo's checklist offline, then upload a package for review."""
+    from retinaj_zoo.checklist import zoo_checklist
+    from retinaj_zoo.publishing import TOKEN_STEPS, TOKEN_VARIABLE, page_steps, upload_package
+
+    say(f"Going through the zoo's checklist with {package} …")
+    items = zoo_checklist(package)
+    for item in items:
+        say(f"{item.level:>6}  {item.subject}: {item.detail}")
+    musts = sum(item.level == "must" for item in items)
+    if musts:
+        raise RetinaJError(f"{musts} of these must be changed before the zoo can take {package}; nothing was sent.")
+    if check_only:
+        return
+    if by_hand:
+        for number, step in enumerate(page_steps(package), 1):
+            say(f"{number}. {step}")
+        return
+    token = token or os.environ.get(TOKEN_VARIABLE)
+    if not token:
+        for number, step in enumerate(TOKEN_STEPS, 1):
+            say(f"{number}. {step}")
+        raise RetinaJError(
+            f"{TOKEN_VARIABLE} is not set and --token not given; nothing was sent. The page needs none: --by-hand."
+        )
+    if not (yes or typer.confirm(f"Upload {package} to bioimage.io, where it becomes public after review?")):
+        raise RetinaJError("Nothing was sent.")
+    say(f"In review, as a draft: {upload_package(package, token, say)}")
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from retinaj.errors import RetinaJError
 from retinaj.normalization import FixedScale
 from retinaj.prediction.batch import output_names, predict
 from retinaj.prediction.detector import Detector
-from retinaj.prediction.outputs import count_classes, write_csv
+from retinaj.prediction.outputs import count_classes, most_on_a_plane, write_csv
 from retinaj.prediction.overlay import draw_boxes, draw_overlay, to_rgb
 
 BOXES = Boxes([[1.5, 2, 9.25, 8], [0.1, 0, 4, 4]], [1, 0], ("cell", "debris, old"), [0.9, 0.5])
@@ -293,6 +294,29 @@ def test_interrupted_run_goes_on_and_finished_images_are_not_detected_again(tmp_
     assert [outcome.skipped for outcome in outcomes] == [True, False, False]
     assert detector.runtime.calls == 3
     assert (output / "counts.csv").read_text().splitlines()[1:] == ["a.png,1,0,", "b.png,1,0,", "c.png,1,0,"]
+
+
+def test_images_with_as_many_boxes_as_the_model_can_give_are_told_apart(tmp_path, detector):
+    save(tmp_path / "in" / "a.png")
+    save(tmp_path / "in" / "b.png", at=None)
+    limited = replace(detector, max_detections=2)
+    for threshold, expected in ((0.2, [True, False]), (0.5, [False, False])):
+        output = tmp_path / f"out{threshold}"
+        assert [outcome.full for outcome in predict(tmp_path / "in", limited, output, threshold=threshold)] == expected
+        again = predict(tmp_path / "in", limited, output, threshold=threshold)
+        assert [outcome.full for outcome in again] == expected
+        assert all(outcome.skipped for outcome in again)
+
+
+def test_the_limit_is_that_of_a_plane_not_of_a_stack(tmp_path, detector):
+    two_planes = Boxes.concatenate([BOXES.on_plane(0, 0, 0), BOXES.on_plane(0, 0, 1)])
+    assert replace(detector, max_detections=2).is_full(two_planes)
+    assert not replace(detector, max_detections=3).is_full(two_planes)
+    assert not replace(detector, max_detections=1).is_full(Boxes.empty(("a",), scored=True))
+    write_csv(tmp_path / "a.csv", two_planes)
+    assert most_on_a_plane(tmp_path / "a.csv") == 2
+    write_csv(tmp_path / "b.csv", Boxes.empty(("a",), scored=True))
+    assert most_on_a_plane(tmp_path / "b.csv") == 0
 
 
 def test_a_newer_image_is_detected_again(tmp_path, detector):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,15 @@ def grey16(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
 def packaged(request: pytest.FixtureRequest) -> Packaged:
     """Either of the two."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def quick_export(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Weights that cost no time, and no test of them: for what happens around the export."""
+
+    def replace() -> None:
+        for name in ("write_keras", "write_onnx", "write_saved_model"):
+            monkeypatch.setattr(f"retinaj_zoo.packaging.{name}", lambda *arguments: arguments[-1].write_bytes(b"weights"))
+        monkeypatch.setattr("retinaj_zoo.packaging.check_package", lambda package: CheckResult(1, 0.0, ()))
+
+    return replace

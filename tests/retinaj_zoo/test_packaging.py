@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
+import httpx
 import numpy as np
+import onnx
 import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
 from PIL import Image
 from tiny_models import Packaged, noise_pixels, write_tiny_model
 
@@ -20,10 +27,13 @@ from retinaj.errors import RetinaJError
 from retinaj.images import read_image
 from retinaj.model_folder import read_record
 from retinaj.prediction import open_model as open_model_folder
+from retinaj_zoo import open_package
 from retinaj_zoo.description import FILES
+from retinaj_zoo.metadata import Metadata, Person
 from retinaj_zoo.packaging import package_model
 from retinaj_zoo.reading import read_package_record
 from retinaj_zoo.untrusted_yaml import load_yaml
+from retinaj_zoo.weight_formats import WEIGHT_FORMATS
 
 
 def description(packaged: Packaged) -> dict[str, Any]:
@@ -138,19 +148,6 @@ def test_the_figures_of_an_evaluation_go_into_the_documentation(
     assert "No evaluation was made" not in text
 
 
-@pytest.fixture
-def quick_export(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Weights that cost no time, and no test of them: for what happens around the export."""
-    from retinaj_zoo.checking import CheckResult
-
-    def replace() -> None:
-        for name in ("write_keras", "write_onnx", "write_saved_model"):
-            monkeypatch.setattr(f"retinaj_zoo.packaging.{name}", lambda *arguments: arguments[-1].write_bytes(b"weights"))
-        monkeypatch.setattr("retinaj_zoo.packaging.check_package", lambda package: CheckResult(1, 0.0, ()))
-
-    return replace
-
-
 def test_a_failed_test_leaves_nothing(
     rgb: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_export: Callable[[], None]
 ) -> None:
@@ -169,6 +166,137 @@ def test_a_failed_test_leaves_nothing(
     assert not list(tmp_path.iterdir())
     assert not seen[0].parent.exists()
     assert contents(rgb.model) == before
+
+
+def test_packaging_again_gives_the_same_content(rgb: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Byte for byte, but for the weights: their programs write the time, addresses in memory and running numbers into them."""
+    from retinaj_zoo.checking import CheckResult
+
+    monkeypatch.setattr("retinaj_zoo.packaging.check_package", lambda package: CheckResult(1, 0.0, ()))
+    metadata = Metadata(authors=(Person(name="The test suite"),))
+    again = package_model(rgb.model, tmp_path / "again.zip", metadata=metadata, log=lambda line: None).path
+    with zipfile.ZipFile(rgb.package) as first, zipfile.ZipFile(again) as second:
+        assert first.namelist() == second.namelist()
+        weights = {FILES[name] for name in WEIGHT_FORMATS}
+        for name in set(first.namelist()) - weights - {"rdf.yaml"}:
+            assert first.read(name) == second.read(name), name
+        texts = [load_yaml(archive.read("rdf.yaml"), "rdf.yaml") for archive in (first, second)]
+        for text in texts:
+            for entry in text["weights"].values():
+                del entry["sha256"]
+        assert texts[0] == texts[1]
+        graphs = [onnx.load_from_string(archive.read(FILES["onnx"])) for archive in (first, second)]
+        keras_files = [archive.read(FILES["keras_v3"]) for archive in (first, second)]
+    assert onnx_content(graphs[0]) == onnx_content(graphs[1])
+    assert keras_content(keras_files[0]) == keras_content(keras_files[1])
+    image = np.load(rgb.unpacked / FILES["test_input"]).astype(np.float32) / 64 - 2
+    answers = [saved_model_answer(path, image, tmp_path / path.stem) for path in (rgb.package, again)]
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert (answers[0][0, :, 4] > 0).sum() >= 5
+
+
+def onnx_content(model: onnx.ModelProto) -> tuple[Counter[Any], Counter[bytes]]:
+    """The operations and the numbers of a graph, without names, which tf2onnx numbers as it goes."""
+    operations = Counter(
+        (node.op_type, tuple(sorted(attribute.SerializeToString() for attribute in node.attribute)), len(node.input))
+        for node in model.graph.node
+    )
+    return operations, Counter(numpy_helper.to_array(tensor).tobytes() for tensor in model.graph.initializer)
+
+
+def keras_content(content: bytes) -> tuple[list[str], Counter[bytes]]:
+    """The layers and the numbers of a .keras file, without names, which Keras numbers as it goes."""
+    arrays: list[bytes] = []
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+            file.visititems(lambda _, item: arrays.append(item[()].tobytes()) if isinstance(item, h5py.Dataset) else None)
+    return [layer["class_name"] for layer in layers], Counter(arrays)
+
+
+def saved_model_answer(package: Path, image: NDArray[np.float32], folder: Path) -> NDArray[np.float32]:
+    """What the SavedModel in a package answers on normalised images."""
+    import tensorflow as tf
+
+    with zipfile.ZipFile(package) as archive:
+        content = archive.read(FILES["tensorflow_saved_model_bundle"])
+    with zipfile.ZipFile(io.BytesIO(content)) as bundle:
+        bundle.extractall(folder)
+    return tf.saved_model.load(folder).signatures["serving_default"](image=tf.constant(image))["detections"].numpy()
+
+
+def test_only_the_weights_that_were_asked_for(rgb: Packaged, tmp_path: Path) -> None:
+    lines: list[str] = []
+    summary = package_model(rgb.model, tmp_path / "p.zip", weights=["onnx"], log=lines.append)
+    assert set(summary.weights_bytes) == {"onnx"}
+    assert any(line.startswith("Weights: onnx ") and line.endswith(" MB.") for line in lines)
+    with zipfile.ZipFile(tmp_path / "p.zip") as archive:
+        assert {name for name in archive.namelist() if name.startswith("weights")} == {FILES["onnx"]}
+        [(name, entry)] = load_yaml(archive.read("rdf.yaml"), "rdf.yaml")["weights"].items()
+    assert name == "onnx"
+    assert "parent" not in entry
+    image = noise_pixels(80, 96, 3, seed=9)
+    answers = [open_package(path).runtime(image[None] / np.float32(64) - 2, 0.5) for path in (tmp_path / "p.zip", rgb.package)]
+    np.testing.assert_array_equal(answers[0], answers[1])
+
+
+@pytest.mark.parametrize(
+    ("weights", "parents"),
+    [
+        (("keras_v3", "onnx"), {"keras_v3": None, "onnx": "keras_v3"}),
+        (
+            ("onnx", "tensorflow_saved_model_bundle"),
+            {"tensorflow_saved_model_bundle": None, "onnx": "tensorflow_saved_model_bundle"},
+        ),
+    ],
+)
+def test_each_format_names_the_one_it_was_made_from(
+    rgb: Packaged, tmp_path: Path, quick_export: Callable[[], None], weights: tuple[str, ...], parents: dict[str, str | None]
+) -> None:
+    quick_export()
+    package_model(rgb.model, tmp_path / "p.zip", weights=weights, log=lambda line: None)
+    entries = load_yaml(zipfile.ZipFile(tmp_path / "p.zip").read("rdf.yaml"), "rdf.yaml")["weights"]
+    assert {name: entry.get("parent") for name, entry in entries.items()} == parents
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"), [(["keras_v3"], "--weights lacks onnx"), (["onnx", "h5"], "names 'h5'"), ([], "lacks onnx")]
+)
+def test_refuses_weights_that_cannot_be(rgb: Packaged, tmp_path: Path, weights: list[str], message: str) -> None:
+    with pytest.raises(RetinaJError, match=message):
+        package_model(rgb.model, tmp_path / "p.zip", weights=weights, log=pytest.fail)
+
+
+def test_without_a_network_a_github_user_is_told_apart_from_a_wrong_one(
+    rgb: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_export: Callable[[], None]
+) -> None:
+    def no_network(*arguments: object, **options: object) -> None:
+        raise httpx.ConnectError("no network")
+
+    quick_export()
+    monkeypatch.setattr("httpx.get", no_network)
+    metadata = Metadata(authors=(Person(name="Ada", github_user="an-account-to-look-up"),))
+    with pytest.raises(RetinaJError, match=r"GitHub could not be asked .* no network"):
+        package_model(rgb.model, tmp_path / "p.zip", metadata=metadata, log=lambda line: None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_example_with_as_many_boxes_as_the_model_can_give_is_told(
+    rgb: Packaged, tmp_path: Path, quick_export: Callable[[], None]
+) -> None:
+    quick_export()
+    lines: list[str] = []
+    package_model(crowded_model(tmp_path / "model", rgb.model), tmp_path / "p.zip", log=lines.append)
+    assert any(line.startswith("Warning: that is 5 boxes, as many as the model can give") for line in lines)
+
+
+def crowded_model(folder: Path, model: Path) -> Path:
+    """The model, but it gives no more than five boxes."""
+    shutil.copytree(model, folder)
+    record = read_record(folder)
+    network = record.network.model_copy(update={"max_detections": 5})
+    (folder / "model.json").write_text(record.model_copy(update={"network": network}).model_dump_json(), encoding="utf-8")
+    return folder
 
 
 def test_refuses_an_existing_output_before_any_work(rgb: Packaged, tmp_path: Path) -> None:

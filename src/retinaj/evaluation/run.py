@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retinaj.boxes import Boxes
 from retinaj.dataset import Dataset, load_dataset
@@ -12,7 +15,7 @@ from retinaj.errors import RetinaJError
 from retinaj.evaluation import EvaluationResult, evaluate_boxes
 from retinaj.files import atomic_folder, require_absent
 from retinaj.images import read_image
-from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
+from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction, limit_words
 
 EVALUATION_FILE = "evaluation.json"
 TABLE_FILE = "evaluation.md"
@@ -27,11 +30,13 @@ class Evaluation:
         dataset: the images with their ground truth.
         predictions: all detections of each image, down to the model's lowest score.
         result: the figures.
+        warnings: what makes the figures worse or better than they should be, for the user.
     """
 
     dataset: Dataset
     predictions: tuple[Boxes, ...]
     result: EvaluationResult
+    warnings: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -81,7 +86,9 @@ def evaluate(
     result = replace(result, weights_sha256=detector.weights_sha256)
     if progress is not None:
         progress(len(predictions), len(dataset.samples))
-    evaluation = Evaluation(dataset, tuple(predictions), result)
+    evaluation = Evaluation(
+        dataset, tuple(predictions), result, tuple(_limit_warnings(dataset, predictions, detector, threshold))
+    )
     with atomic_folder(output) as folder:
         (folder / EVALUATION_FILE).write_text(result.to_json() + "\n", encoding="utf-8")
         (folder / TABLE_FILE).write_text(result.markdown() + "\n", encoding="utf-8")
@@ -94,3 +101,22 @@ def evaluate(
             result=result,
         )
     return evaluation
+
+
+def _limit_warnings(dataset: Dataset, predictions: Sequence[Boxes], detector: Detector, threshold: float) -> Iterator[str]:
+    """Images on which the model's largest number of boxes, and not its skill, decides what is found."""
+    most = detector.max_detections
+    crowded = [sample.name for sample in dataset.samples if len(sample.boxes) > most]
+    if crowded:
+        yield (
+            f"{len(crowded)} images, such as {crowded[0]}, have more annotated objects than the {most} boxes that the model "
+            "can give in one image: the rest counts as missed."
+        )
+    pairs = zip(dataset.samples, predictions, strict=True)
+    full = [sample.name for sample, boxes in pairs if detector.is_full(boxes.select(_scores(boxes) >= threshold))]
+    if full:
+        yield f"on {len(full)} images, such as {full[0]}, the model found {limit_words(most)}."
+
+
+def _scores(boxes: Boxes) -> NDArray[np.float32]:
+    return np.zeros(len(boxes), np.float32) if boxes.score is None else boxes.score

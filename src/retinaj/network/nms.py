@@ -15,7 +15,8 @@ def greedy_nms(boxes: Any, labels: Any, overlap: Any) -> Any:
 
     A box is dropped if a kept box of its class, ranked before it, overlaps it by more than `overlap`. Greedy NMS is the one
     fixed point of that rule; starting from "all kept", each round settles one more link of every chain of overlapping
-    boxes. Chains deeper than `ROUNDS` are settled from their best box down to that depth, and alternate below it.
+    boxes. Chains deeper than `ROUNDS` are settled from their best box down to that depth; below it, the boxes of a chain are
+    all kept, because `ROUNDS` is even: an object there may be found twice, but none is lost.
 
     Args:
         boxes: [batch, N, 4] xyxy, best first.

@@ -17,7 +17,7 @@ from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path
 from retinaj.images import find_images, read_image
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
-from retinaj.prediction.outputs import count_classes, write_csv
+from retinaj.prediction.outputs import count_classes, most_on_a_plane, write_csv
 from retinaj.prediction.overlay import draw_overlay
 from retinaj.prediction.record import SETTINGS_FILE, PredictionRecord, image_state
 
@@ -32,6 +32,7 @@ class ImageOutcome:
         source: the image file.
         csv, rois, overlay: the files made for it; they exist unless there is an error.
         counts: how many boxes of each class were found.
+        full: whether it, or a plane of it, has as many boxes as the model can give; see `Detector.is_full`.
         skipped: whether an earlier run had finished it.
         error: why there is no result, or None.
     """
@@ -41,6 +42,7 @@ class ImageOutcome:
     rois: Path
     overlay: Path
     counts: dict[str, int]
+    full: bool = False
     skipped: bool = False
     error: str | None = None
 
@@ -139,7 +141,8 @@ def _predict_one(
     try:
         state = image_state(path)
         if record.images.get(name) == state and all(result.is_file() for result in (table, rois, overlay)):
-            return ImageOutcome(path, table, rois, overlay, count_classes(table), skipped=True)
+            full = most_on_a_plane(table) >= detector.max_detections
+            return ImageOutcome(path, table, rois, overlay, count_classes(table), full=full, skipped=True)
         image = read_image(path)
         boxes = detector.detect(image, threshold=threshold, overlap=overlap)
         write_roi_set(rois, boxes, plain_stack=_is_plain_stack(image))
@@ -151,7 +154,7 @@ def _predict_one(
         return ImageOutcome(path, table, rois, overlay, {}, error=str(error))
     except OSError as error:  # a full disk or a lost network drive concerns all images that follow
         raise RetinaJError(f"The results of {path} cannot be written to {output}: {error.strerror or error}.") from error
-    return ImageOutcome(path, table, rois, overlay, _counts(boxes))
+    return ImageOutcome(path, table, rois, overlay, _counts(boxes), full=detector.is_full(boxes))
 
 
 def _is_plain_stack(image: xr.DataArray) -> bool:

@@ -118,6 +118,13 @@ class Detector:
                 progress(done, len(planes))
         return Boxes.concatenate(parts)
 
+    def is_full(self, boxes: Boxes) -> bool:
+        """Whether some plane has as many boxes as the model can give: objects may be missing there. See `limit_words`."""
+        if boxes.plane is None:
+            return len(boxes) >= self.max_detections
+        _, counts = np.unique(boxes.plane, axis=0, return_counts=True)
+        return bool((counts >= self.max_detections).any())
+
     def _detect_plane(self, plane: xr.DataArray, threshold: float, overlap: float) -> Boxes:
         pixels = to_channels(plane, self.channels)
         require_range(pixels, self.normalization)
@@ -126,6 +133,18 @@ class Detector:
         boxes = Boxes(detections[:, :4], detections[:, 5].astype(np.int32) - 1, self.class_names, detections[:, 4])
         boxes = boxes.clipped(width=pixels.shape[1], height=pixels.shape[0])
         return boxes.select(boxes.area > 0).by_score()
+
+
+def limit_words(max_detections: int) -> str:
+    """What a user is told about an image with as many boxes as the model can give, to follow "that is".
+
+    >>> limit_words(100)[:40]
+    '100 boxes, as many as the model can give'
+    """
+    return (
+        f"{max_detections} boxes, as many as the model can give in one image, so that objects may be missing. Cut such "
+        "images into smaller ones, or train on some of them: a model gives twice as many boxes as its fullest image had"
+    )
 
 
 def check_fraction(name: str, value: float) -> None:

@@ -48,12 +48,25 @@ def count_classes(path: Path) -> dict[str, int]:
     Raises:
         RetinaJError: if it is not such a file.
     """
+    return dict(Counter(str(row["class"]) for row in _rows(path)))
+
+
+def most_on_a_plane(path: Path) -> int:
+    """How many boxes the fullest plane in a CSV by `write_csv` has.
+
+    Raises:
+        RetinaJError: if it is not such a file.
+    """
+    return max(Counter(tuple(row.get(column) for column in PLANE_COLUMNS) for row in _rows(path)).values(), default=0)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream)
             if tuple(reader.fieldnames or ())[: len(COLUMNS)] != COLUMNS:
                 raise RetinaJError(f"{path} is not a table of detections: its first line is not {','.join(COLUMNS)}.")
-            return dict(Counter(str(row["class"]) for row in reader))
+            return list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RetinaJError(f"{path} is not a readable table of detections: {error}.") from error
 
