@@ -15,9 +15,9 @@ from retinaj.model_folder import ModelRecord
 from retinaj.network.untyped import keras, tf
 from retinaj.normalization import FixedScale
 from retinaj_zoo.example_image import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
-from retinaj_zoo.graphs import INPUT, ONNX_OPSET, OUTPUT
 from retinaj_zoo.metadata import Metadata
 from retinaj_zoo.preprocessing import preprocessing
+from retinaj_zoo.tensors import DETECTION_FIELDS, INPUT, ONNX_OPSET, OUTPUT
 
 # The files of a package, by their role.
 FILES = {
@@ -35,7 +35,6 @@ FILES = {
 _RETINANET = v0_5.CiteEntry(
     text="Lin et al. 2017: Focal Loss for Dense Object Detection", doi=v0_5.Doi("10.1109/ICCV.2017.324")
 )
-DETECTION_FIELDS = ("x_min", "y_min", "x_max", "y_max", "score", "label")
 
 
 def describe(folder: Path, record: ModelRecord, metadata: Metadata, *, image_size: tuple[int, int], parameters: int) -> Any:

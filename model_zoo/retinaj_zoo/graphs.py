@@ -17,11 +17,7 @@ from onnx import numpy_helper
 from retinaj.network.config import NetworkConfig
 from retinaj.network.detection import detections
 from retinaj.network.untyped import keras, tf
-
-INPUT, OUTPUT, OVERLAP = "image", "detections", "overlap"
-
-# The newest operator set that JDLL, and so DeepImageJ, reads.
-ONNX_OPSET = 18
+from retinaj_zoo.tensors import INPUT, ONNX_OPSET, OUTPUT, OVERLAP
 
 
 def detection_model(network: Any, config: NetworkConfig) -> Any:

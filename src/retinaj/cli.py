@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,17 @@ from retinaj.errors import RetinaJError
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector
 from retinaj.train_command import train
 
+if TYPE_CHECKING:
+    from retinaj.training.start import StartingPoint
+
+
+def _starting_point(model: str) -> StartingPoint:
+    """The weights of a model folder or a package, for training to start from."""
+    from retinaj_zoo.starting_point import starting_point
+
+    return starting_point(model)
+
+
 app = typer.Typer(
     name="retinaj",
     help="RetinaNet detection for microscopy: train, evaluate, predict, package for the BioImage Model Zoo, use in ImageJ.",
@@ -22,9 +33,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(with_plain_errors(train))
+app.command(context_settings={"obj": _starting_point})(with_plain_errors(train))
 
-Model = Annotated[Path, typer.Option(help="Model folder, or a bioimage.io package (zip) made by `retinaj package`.")]
+_MODEL_FORMS = "model folder, or a package by `retinaj package`: zip, folder, rdf.yaml, or https://…zip#sha256=…"
+Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]
 Threshold = Annotated[float, typer.Option(help="Lowest score of a box that is kept, above 0 up to 1.")]
 Overlap = Annotated[
     float | None,
@@ -48,9 +60,11 @@ def evaluate(
     from retinaj.evaluation.run import evaluate as run_evaluation
     from retinaj.files import write_text
     from retinaj.model_folder import TRAINING_FOLDER
+    from retinaj_zoo.reading import is_model_folder, locate
 
-    detector = _open_model(model)
-    training = model / TRAINING_FOLDER
+    path = locate(model)
+    detector = _open_model(path)
+    training = path / TRAINING_FOLDER
     history = training / "history.csv"
     with progress_bar("evaluating") as progress:
         evaluation = run_evaluation(
@@ -67,7 +81,7 @@ def evaluate(
     for note in evaluation.dataset.notes:
         say(f"Note: {note}")
     Console().print(evaluation.result.table())
-    if training.is_dir():
+    if is_model_folder(path) and training.is_dir():
         write_text(training / EVALUATION_FILE, evaluation.result.to_json() + "\n")
         say(f"The figures were also put into {training}, for the documentation of a package.")
     say(f"Report: {output / REPORT_FILE}")
@@ -96,6 +110,28 @@ def predict(
         for outcome in failed:
             say(f"Failed: {outcome.error}")
         raise RetinaJError(f"{len(failed)} of {len(outcomes)} images could not be used; see above.")
+
+
+@app.command()
+@with_plain_errors
+def info(
+    model: Annotated[str, typer.Argument(help=f"A {_MODEL_FORMS}.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Show what a model is: classes, input, training, AP, licence, authors, weights."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from retinaj_zoo.info import describe_model
+
+    found = describe_model(model)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    table = Table(box=None, show_header=False)
+    for label, text in found.lines():
+        table.add_row(label, escape(text))
+    Console().print(table)
 
 
 @app.command()
@@ -164,8 +200,8 @@ def example_data(
     say(f"Images, annotations and lists are in {folder}.")
 
 
-def _open_model(path: Path) -> Detector:
-    """A model folder or a package."""
+def _open_model(path: Path | str) -> Detector:
+    """A model folder or a package, at a path or a URL."""
     from retinaj_zoo import open_model
 
     return open_model(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -15,12 +14,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from changed_packages import rewritten, setting
 from onnx import TensorProto, helper
 from tiny_models import Packaged, as_image, assert_same_boxes, noise_pixels
 
 from retinaj.errors import RetinaJError
 from retinaj_zoo import open_model, open_package
-from retinaj_zoo.untrusted_yaml import load_yaml
 
 
 @pytest.mark.parametrize("form", ["package.zip", "folder", "rdf.yaml"])
@@ -71,32 +70,6 @@ def test_refuses_what_is_no_model(tmp_path: Path, make: Callable[[Path], Any], m
         open_model(path)
 
 
-def rewritten(source: Path, target: Path, change: Callable[[dict[str, Any]], Any] | None = None, **files: bytes | None) -> Path:
-    """A copy of a package with a changed description, and with files replaced, or left out where None."""
-    with zipfile.ZipFile(source) as package, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
-        named = {name.replace("__", "."): content for name, content in files.items()}
-        for name in package.namelist():
-            if name != "rdf.yaml" and name not in named:
-                copy.writestr(name, package.read(name))
-        description = load_yaml(package.read("rdf.yaml"), "rdf.yaml")
-        if change is not None:
-            change(description)
-        copy.writestr("rdf.yaml", named.pop("rdf.yaml", None) or json.dumps(description))
-        for name, content in named.items():
-            if content is not None:
-                copy.writestr(name, content)
-    return target
-
-
-def setting(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
-    def change(description: dict[str, Any]) -> None:
-        for key in keys[:-1]:
-            description = description[key]
-        description[keys[-1]] = value
-
-    return change
-
-
 SOURCE = ("weights", "onnx", "source")
 
 
@@ -112,7 +85,9 @@ SOURCE = ("weights", "onnx", "source")
         (setting(*SOURCE, value=["weights.onnx"]), r"weights\.onnx\.source"),
         (setting("weights", "onnx", "sha256", value="0" * 64), "SHA-256 of weights.onnx is not the one"),
         (setting("weights", "onnx", "sha256", value="abc"), r"weights\.onnx\.sha256"),
-        (setting("weights", value={"torchscript": {"source": "x"}}), r"weights\.onnx: Field required"),
+        (setting("weights", value={"torchscript": {"source": "x", "sha256": "0" * 64}}), "has no onnx weights"),
+        (setting("weights", value={"onnx": {"source": "weights.onnx"}}), r"weights\.onnx\.sha256: Field required"),
+        (setting("weights", "keras_v3", "source", value="../outside.keras"), "does not stay inside"),
         (setting("config", value={}), "describes a model of another program"),
         (setting("config", value=None), "describes a model of another program"),
         (setting("type", value="dataset"), "describes a dataset"),

@@ -80,8 +80,13 @@ def _refuse_external_data(model: bytes, origin: str) -> None:
         proto = onnx.load_model_from_string(model)
     except Exception as error:  # protobuf's errors have no public base class
         raise RetinaJError(f"{origin} is not an ONNX file: {_first_line(error)}") from error
-    if any(uses_external_data(tensor) for tensor in _model_tensors(proto)):
+    if has_external_data(proto):
         raise RetinaJError(f"{origin} refers to weights in another file; it is not opened.")
+
+
+def has_external_data(model: onnx.ModelProto) -> bool:
+    """Whether an ONNX model refers to weights in other files, which loading it would read from any path."""
+    return any(uses_external_data(tensor) for tensor in _model_tensors(model))
 
 
 def _model_tensors(model: onnx.ModelProto) -> Iterable[onnx.TensorProto]:

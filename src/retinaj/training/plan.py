@@ -14,10 +14,11 @@ from retinaj.dataset import Dataset, Sample
 from retinaj.errors import RetinaJError
 from retinaj.images import read_image
 from retinaj.model_folder import ModelRecord, TrainingRecord
-from retinaj.network.anchors import AnchorFit, fit_anchors
+from retinaj.network.anchors import AnchorFit, fit_anchors, measure_anchors
 from retinaj.network.config import NetworkConfig
 from retinaj.normalization import choose_normalization
 from retinaj.training.settings import TrainingSettings
+from retinaj.training.start import StartingPoint
 
 # Enough images to know a set's mean colour and pixel types, without reading thousands twice.
 _PROBED_IMAGES = 64
@@ -27,9 +28,16 @@ _PACKAGES = ("retinaj", "tensorflow", "keras", "numpy")
 
 
 def plan_model(
-    name: str, training: Dataset, validation: Dataset, settings: TrainingSettings, log: Callable[[str], None]
+    name: str,
+    training: Dataset,
+    validation: Dataset,
+    settings: TrainingSettings,
+    log: Callable[[str], None],
+    start: StartingPoint | None = None,
 ) -> ModelRecord:
     """Choose everything that the settings leave open, and say what was chosen.
+
+    From a starting point, the network with its anchors and the normalisation are taken over instead.
 
     Raises:
         RetinaJError: if there is no image or no box to learn from, or images differ in their channels.
@@ -42,9 +50,17 @@ def plan_model(
     if not len(xyxy):
         raise RetinaJError(f"None of the {len(training.samples)} training images has a box: there is nothing to learn from.")
     probe = _probe(training.samples)
-    fit = fit_anchors(xyxy, label, downsampling=settings.downsampling, levels=settings.levels)
+    if start is None:
+        fit = fit_anchors(xyxy, label, downsampling=settings.downsampling, levels=settings.levels)
+    else:
+        start.require_settings(settings)
+        probe = start.images(probe)
+        source = start.record.network
+        fit = measure_anchors(source.anchors, source.downsampling, xyxy, label)
     _tell_anchors(fit, training.class_names, log)
     normalization = choose_normalization({image.dtype for image in probe})
+    if start is not None:
+        normalization = start.normalization(normalization)
     mean = np.mean([normalization(image).mean(axis=(0, 1)) for image in probe], axis=0)
     most = max(len(sample.boxes) for sample in (*training.samples, *validation.samples))
     max_detections = max(100, -(-2 * most // 100) * 100)
@@ -59,6 +75,8 @@ def plan_model(
         max_detections=max_detections,
         max_candidates=3 * max_detections + 200,
     )
+    if start is not None:
+        network = start.network(network.num_classes, network.fill, network.max_detections, network.max_candidates)
     window = settings.window or _choose_window(xyxy, probe, network)
     counts = np.bincount(label, minlength=len(training.class_names))
     return ModelRecord(
@@ -77,6 +95,7 @@ def plan_model(
             anchor_coverage=fit.coverage,
             class_coverage={training.class_names[index]: share for index, share in fit.class_coverage.items()},
             started=datetime.now(UTC).isoformat(timespec="seconds"),
+            started_from=None if start is None else start.described(training.class_names, log),
         ),
         versions={package: version(package) for package in _PACKAGES},
     )

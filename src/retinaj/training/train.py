@@ -22,6 +22,7 @@ from retinaj.training.history import EpochRow, History
 from retinaj.training.plan import plan_model
 from retinaj.training.run_folder import Run, load_run, open_log, require_same_images, save_run, save_sample
 from retinaj.training.settings import TrainingSettings
+from retinaj.training.start import StartingPoint, require_same_start
 from retinaj.training.state import STATE_FILE, Progress, load_state, save_state
 from retinaj.training.step import TrainingStep, build_optimizer, learning_rate
 from retinaj.training.validation import Validator
@@ -38,6 +39,7 @@ def train(
     names: Path | None = None,
     validation: Path | None = None,
     settings: TrainingSettings | None = None,
+    start: StartingPoint | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> ModelRecord:
@@ -51,6 +53,8 @@ def train(
         validation: a text file with the names of the validation images, or a COCO JSON file of their own; default: the
             share `settings.validation` of the training images, drawn with the seed.
         settings: all options; on `resume`, the stored ones are used, and other ones are refused.
+        start: a trained model to start from, instead of random or ImageNet weights. Its network with its anchors, and its
+            normalisation, are taken over; classes may differ. On `resume` it may be left out.
         resume: continue the run that was interrupted in `output`, exactly as if it had not been.
         console: where progress is shown; default: standard error.
 
@@ -67,16 +71,18 @@ def train(
     if resume:
         run = load_run(output)
         settings = _stored_settings(run, settings)
+        has_state = (output / TRAINING_FOLDER / STATE_FILE).is_file()
+        require_same_start(run.record, start, has_state=has_state, folder=output)
     else:
         require_absent(output)
-        settings = settings or TrainingSettings()
+        settings = settings or TrainingSettings(**(start.settings() if start else {}))
     training_set, validation_set = _load(images, annotations, names, validation, settings)
     _tell_notes(training_set, validation_set, console)
     if resume:
         run = load_run(output)
         require_same_images(run, training_set, validation_set, output)
     else:
-        record = plan_model(output.name, training_set, validation_set, settings, lambda line: _say(console, line))
+        record = plan_model(output.name, training_set, validation_set, settings, lambda line: _say(console, line), start)
         run = Run(
             record=record,
             training=tuple(sample.name for sample in training_set.samples),
@@ -85,20 +91,31 @@ def train(
         save_run(output, run)
         sample = save_sample(output, validation_set.samples)
         _say(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
-    return _Trainer(output, run.record, training_set, validation_set, console).run()
+    return _Trainer(output, run.record, training_set, validation_set, console, start).run()
 
 
 class _Trainer:
     """One session of a run: from its state to its end, or to an interruption."""
 
-    def __init__(self, output: Path, record: ModelRecord, training: Dataset, validation: Dataset, console: Console) -> None:
+    def __init__(
+        self,
+        output: Path,
+        record: ModelRecord,
+        training: Dataset,
+        validation: Dataset,
+        console: Console,
+        start: StartingPoint | None,
+    ) -> None:
         self._output, self._record, self._console = output, record, console
         self._folder = output / TRAINING_FOLDER
         self._settings = record.training.settings
         self._log = open_log(output)
         keras.utils.set_random_seed(self._settings.seed)
         resuming = (self._folder / STATE_FILE).is_file()
-        self._network = build_network(record.network, imagenet_weights=self._settings.imagenet_weights and not resuming)
+        from_imagenet = self._settings.imagenet_weights and not resuming and start is None
+        self._network = build_network(record.network, imagenet_weights=from_imagenet)
+        if start is not None and not resuming:
+            start.assign(self._network, record)
         if self._settings.imagenet_weights:
             freeze_batch_norm(self._network)
         self._average = build_network(record.network)
