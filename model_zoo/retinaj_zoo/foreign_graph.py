@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto, compose, helper
 
 from retinaj.errors import RetinaJError
+from retinaj.prediction.onnx_runtime import INPUT, OUTPUT, OVERLAP
 from retinaj_zoo.foreign_signature import (
     ForeignInput,
     ForeignOutputs,
@@ -24,9 +25,9 @@ from retinaj_zoo.foreign_signature import (
     opset_of,
 )
 from retinaj_zoo.onnx_nodes import OnnxNodes
-from retinaj_zoo.tensors import DETECTION_FIELDS, INPUT, OUTPUT, OVERLAP
 
 _PREFIX = "foreign/"
+_COLUMNS = 6  # of the output: x_min, y_min, x_max, y_max, score, label
 # The grey that Ultralytics pads with, which is also about ImageNet's mean: a share of the pixel range.
 _PADDING = 114 / 255
 # Roi and scales became optional inputs of Resize.
@@ -230,10 +231,10 @@ def _to_detections(
     label = graph.add("Add", graph.to_float(label), graph.floats(1))
     columns = [graph.add("Gather", boxes, box, axis=0)]
     columns += [graph.reshape(value, -1, 1) for value in (graph.add("Gather", scores, box, axis=0), label)]
-    rows = graph.concat(graph.concat(*columns, axis=1), graph.zeros(most, len(DETECTION_FIELDS)))
+    rows = graph.concat(graph.concat(*columns, axis=1), graph.zeros(most, _COLUMNS))
     _, best = graph.top(graph.reshape(graph.columns(rows, 4, 5), -1), most, axis=0)
     best_rows = graph.add("Gather", rows, best, axis=0)
-    graph.add("Reshape", best_rows, graph.ints(1, most, len(DETECTION_FIELDS)), output=OUTPUT)
+    graph.add("Reshape", best_rows, graph.ints(1, most, _COLUMNS), output=OUTPUT)
 
 
 def _assembled(
@@ -243,7 +244,7 @@ def _assembled(
     float_tensor: Any = TensorProto.FLOAT
     image = helper.make_tensor_value_info(INPUT, float_tensor, [1, "y", "x", source.channels])
     option = helper.make_tensor_value_info(OVERLAP, float_tensor, [])
-    rows = helper.make_tensor_value_info(OUTPUT, float_tensor, [1, max_detections, len(DETECTION_FIELDS)])
+    rows = helper.make_tensor_value_info(OUTPUT, float_tensor, [1, max_detections, _COLUMNS])
     default = helper.make_tensor(OVERLAP, float_tensor, [], [overlap])
     nodes = [*graph.nodes[:front], *inner.graph.node, *graph.nodes[front:]]
     weights = [*inner.graph.initializer, *graph.constants, default]

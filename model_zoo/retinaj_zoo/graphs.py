@@ -17,7 +17,11 @@ from onnx import numpy_helper
 from retinaj.network.config import NetworkConfig
 from retinaj.network.detection import detections
 from retinaj.network.untyped import keras, tf
-from retinaj_zoo.tensors import INPUT, ONNX_OPSET, OUTPUT, OVERLAP
+
+INPUT, OUTPUT, OVERLAP = "image", "detections", "overlap"
+
+# The newest operator set that JDLL, and so DeepImageJ, reads.
+ONNX_OPSET = 18
 
 
 def detection_model(network: Any, config: NetworkConfig) -> Any:

@@ -11,6 +11,19 @@ from rich.console import Console
 
 from retinaj.command_line import Annotations, Images, Names, progress_bar, say, with_plain_errors
 from retinaj.errors import RetinaJError
+from retinaj.foreign_options import (
+    ForeignClasses,
+    ForeignFirstLabel,
+    ForeignMean,
+    ForeignMultiple,
+    ForeignOutputs,
+    ForeignRange,
+    ForeignStd,
+    FromOnnx,
+    class_list,
+    numbers,
+    pixel_values,
+)
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector
 from retinaj.train_command import train
 
@@ -137,8 +150,8 @@ def info(
 @app.command()
 @with_plain_errors
 def package(
-    model: Annotated[Path, typer.Argument(help="Model folder.")],
     output: Annotated[Path, typer.Option(help="Zip file to make.")],
+    model: Annotated[Path | None, typer.Argument(help="Model folder; none with --from-onnx.")] = None,
     metadata: Annotated[
         Path | None, typer.Option(help="metadata.yaml: authors, licence, citations, ... see docs/packaging.md.")
     ] = None,
@@ -148,12 +161,39 @@ def package(
     evaluation: Annotated[
         Path | None, typer.Option(help="Folder of `retinaj evaluate`. [default: the last one of this model]")
     ] = None,
+    from_onnx: FromOnnx = None,
+    outputs: ForeignOutputs = None,
+    classes: ForeignClasses = None,
+    first_label: ForeignFirstLabel = None,
+    pixel_range: ForeignRange = "0,1",
+    mean: ForeignMean = None,
+    std: ForeignStd = None,
+    multiple: ForeignMultiple = None,
 ) -> None:
     """Write a bioimage.io package with keras_v3, ONNX and SavedModel weights, and test it."""
     from retinaj_zoo.metadata import read_metadata
     from retinaj_zoo.packaging import package_model
 
     details = None if metadata is None else read_metadata(metadata)
+    if from_onnx is not None:
+        from retinaj_zoo.foreign_packaging import ForeignOptions, package_foreign
+        from retinaj_zoo.metadata import Metadata
+
+        if model is not None or outputs is None or image is None:
+            raise RetinaJError("--from-onnx takes the place of MODEL, and needs --outputs and --image; see --help.")
+        options = ForeignOptions(
+            outputs=outputs,
+            class_names=class_list(classes),
+            first_label=first_label,
+            pixel_range=pixel_values(pixel_range),
+            mean=numbers("mean", mean),
+            std=numbers("std", std),
+            multiple=multiple,
+        )
+        package_foreign(from_onnx, output, options=options, image=image, metadata=details or Metadata(), log=say)
+        return
+    if model is None:
+        raise RetinaJError("MODEL is missing: the model folder to package, or --from-onnx FILE.")
     package_model(model, output, image=image, evaluation=evaluation, metadata=details, log=say)
 
 
