@@ -65,11 +65,12 @@ def load_foreign(content: bytes, origin: str) -> onnx.ModelProto:
     """
     try:
         model = onnx.load_model_from_string(content)
-        onnx.checker.check_model(model)
+        # First of all: the checker would look for the other files.
         if has_external_data(model):
             raise RetinaJError(
                 f"{origin} keeps its weights in another file. Export it into one file: with PyTorch, external_data=False."
             )
+        onnx.checker.check_model(model)
         model = inliner.inline_local_functions(model)
     except RetinaJError:
         raise

@@ -82,7 +82,7 @@ def greedy(rows: NDArray[np.float32], overlap: float) -> NDArray[np.float32]:
     return np.array(kept)
 
 
-@pytest.mark.parametrize("overlap", [0.1, 0.33, 0.5, 0.8])
+@pytest.mark.parametrize("overlap", [0.1, 0.33, 0.5, 0.7])
 @pytest.mark.parametrize("form", ["torchvision", "raw"])
 def test_nms_equals_greedy_nms_at_any_overlap(form: str, overlap: float) -> None:
     random = np.random.default_rng(3)
