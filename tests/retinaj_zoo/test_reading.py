@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -238,6 +240,35 @@ def graph(node: Any, output_shape: list[Any]) -> bytes:
     default = helper.make_tensor("overlap", TensorProto.FLOAT, [], [0.5])
     model = helper.make_graph([node], "graph", [image, overlap], [output], [default])
     return helper.make_model(model, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+
+
+class Payload:
+    """Unpickled, it would make a folder."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = str(target)
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (self._target,)
+
+
+@pytest.mark.parametrize("weight_format", ["pytorch_state_dict", "torchscript", "keras_hdf5"])
+def test_weights_that_could_run_code_are_not_read(rgb: Packaged, tmp_path: Path, weight_format: str) -> None:
+    """Beside ONNX they lie unread; alone they are refused. The Python file that they name is not imported."""
+    content = pickle.dumps(Payload(tmp_path / "made by a pickle"))
+    code = f"import os; os.mkdir({str(tmp_path / 'made by code')!r})".encode()
+    entry = {
+        "source": "weights.pt",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "architecture": {"source": "network.py", "callable": "Network", "sha256": hashlib.sha256(code).hexdigest()},
+    }
+    files = {"weights__pt": content, "network__py": code}
+    beside = rewritten(rgb.package, tmp_path / "beside.zip", setting("weights", weight_format, value=entry), **files)
+    assert open_package(beside).class_names == open_package(rgb.package).class_names
+    alone = rewritten(rgb.package, tmp_path / "alone.zip", setting("weights", value={weight_format: entry}), **files)
+    with pytest.raises(RetinaJError, match=f"has no onnx weights, which are needed here; it has {weight_format}"):
+        open_package(alone)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.zip", "beside.zip"]
 
 
 def test_refuses_another_graph(rgb: Packaged, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -133,6 +134,16 @@ def test_refuses_a_package_without_keras_weights_or_changed(rgb: Packaged, tmp_p
         starting_point(
             rewritten(rgb.package, tmp_path / "r.zip", setting("config", "retinaj", "network", "pyramid_width", value=32))
         )
+
+
+def test_refuses_a_network_far_larger_than_its_weights(rgb: Packaged, tmp_path: Path) -> None:
+    def grow(description: dict[str, Any]) -> None:
+        record = description["config"]["retinaj"]
+        record["class_names"] = [str(number) for number in range(10_000)]
+        record["network"] |= {"num_classes": 10_000, "pyramid_width": 512}
+
+    with pytest.raises(RetinaJError, match="They do not belong together"):
+        starting_point(rewritten(rgb.package, tmp_path / "p.zip", grow))
 
 
 def test_the_command_line_starts_from_a_package(rgb: Packaged, tmp_path: Path) -> None:
