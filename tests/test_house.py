@@ -25,6 +25,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
+    "docs/foreign-detectors.md",
     "docs/packaging.md",
     "docs/results.md",
     "benchmarks/README.md",

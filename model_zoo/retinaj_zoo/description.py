@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from retinaj.errors import RetinaJError
 from retinaj.model_folder import ModelRecord
 from retinaj.network.untyped import keras, tf
-from retinaj.normalization import FixedScale
+from retinaj.normalization import FixedScale, PercentileScale
 from retinaj_zoo.example_image import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
 from retinaj_zoo.graphs import INPUT, OUTPUT
 from retinaj_zoo.metadata import Metadata
@@ -90,31 +90,50 @@ def describe(
 
 
 def _image_tensor(folder: Path, record: ModelRecord, image_size: tuple[int, int]) -> v0_5.InputTensorDescr:
-    """Any size from one stride up. The step is 1 and not the stride, because the graph pads by itself, with the right
-    colour: a consumer that pads to a step first would show it a mirrored margin, with mirrored objects in it.
+    """Any size from one stride up."""
+    smallest = min(record.network.stride, image_size[0]), min(record.network.stride, image_size[1])
+    return image_tensor(folder, record.network.channels, record.pixel_type, record.normalization, smallest)
+
+
+def image_tensor(
+    folder: Path,
+    channels: int,
+    pixel_type: str,
+    normalization: FixedScale | PercentileScale,
+    smallest: tuple[int, int],
+    *,
+    any_batch: bool = True,
+) -> v0_5.InputTensorDescr:
+    """The image, of any size from `smallest` (y, x) up, alone or in batches.
+
+    The step is 1 and not the stride, because the graph pads by itself, with the right colour: a consumer that pads to a step
+    first would show it a mirrored margin, with mirrored objects in it.
     """
-    channels = record.network.channels
     names = {1: ["intensity"], 3: ["red", "green", "blue"]}.get(channels, [f"channel{i}" for i in range(channels)])
-    sizes = [v0_5.ParameterizedSize(min=min(record.network.stride, side), step=1) for side in image_size]
-    fixed_range = isinstance(record.normalization, FixedScale) and record.pixel_type == "uint8"
+    sizes = [v0_5.ParameterizedSize(min=side, step=1) for side in smallest]
+    fixed_range = isinstance(normalization, FixedScale) and pixel_type == "uint8"
     return v0_5.InputTensorDescr(
         id=v0_5.TensorId(INPUT),
         description=f"Image, {'RGB' if channels == 3 else f'{channels} channel' + 's' * (channels > 1)}",
         axes=[
-            v0_5.BatchAxis(),
+            v0_5.BatchAxis(size=None if any_batch else 1),
             v0_5.SpaceInputAxis(id=v0_5.AxisId("y"), size=sizes[0]),
             v0_5.SpaceInputAxis(id=v0_5.AxisId("x"), size=sizes[1]),
             v0_5.ChannelAxis(channel_names=names),
         ],
         # float32 holds every 8-bit and 16-bit value; an input declared uint8 would be cast down by consumers first.
         data=v0_5.IntervalOrRatioDataDescr(type="float32", range=(0, 255) if fixed_range else (None, None)),
-        preprocessing=list(preprocessing(record.normalization)),
+        preprocessing=list(preprocessing(normalization)),
         test_tensor=v0_5.FileDescr(source=folder / FILES["test_input"]),
         sample_tensor=v0_5.FileDescr(source=folder / FILES["sample_input"]),
     )
 
 
 def _detections_tensor(folder: Path, record: ModelRecord) -> v0_5.OutputTensorDescr:
+    return detections_tensor(folder, record.network.max_detections)
+
+
+def detections_tensor(folder: Path, max_detections: int, *, any_batch: bool = True) -> v0_5.OutputTensorDescr:
     """One tensor, because consumers that see several cannot tell which is which.
 
     JDLL wants axis ids of one letter, of those it knows, and takes `r` for the rows of a list. It would know `i` too, but
@@ -124,8 +143,8 @@ def _detections_tensor(folder: Path, record: ModelRecord) -> v0_5.OutputTensorDe
         id=v0_5.TensorId(OUTPUT),
         description="Boxes in pixels, best first; label from 1; rows of score 0 are padding",
         axes=[
-            v0_5.BatchAxis(),
-            v0_5.IndexOutputAxis(id=v0_5.AxisId("r"), size=record.network.max_detections, description="box"),
+            v0_5.BatchAxis(size=None if any_batch else 1),
+            v0_5.IndexOutputAxis(id=v0_5.AxisId("r"), size=max_detections, description="box"),
             v0_5.ChannelAxis(channel_names=list(DETECTION_FIELDS)),
         ],
         data=v0_5.IntervalOrRatioDataDescr(type="float32"),

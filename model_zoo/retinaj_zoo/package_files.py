@@ -5,6 +5,7 @@ A package is a zip, a folder, or the `rdf.yaml` in a folder. Whatever looks like
 
 from __future__ import annotations
 
+import io
 import stat
 import zipfile
 from collections.abc import Generator
@@ -46,6 +47,14 @@ class PackageFiles(Protocol):
         """
         ...
 
+    def size(self, name: str) -> int | None:
+        """How many bytes a file has, or None if it is not there.
+
+        Raises:
+            RetinaJError: if its name leaves the package.
+        """
+        ...
+
 
 @contextmanager
 def open_files(path: Path) -> Generator[PackageFiles]:
@@ -69,7 +78,7 @@ def open_files(path: Path) -> Generator[PackageFiles]:
         yield _ZipFiles(path, archive)
 
 
-def check_name(origin: Path, name: str) -> None:
+def check_name(origin: Path | str, name: str) -> None:
     """Refuse a name that does not stay inside the package.
 
     Raises:
@@ -101,6 +110,11 @@ class _FolderFiles:
         except OSError as error:
             raise RetinaJError(f"{path} cannot be read: {error.strerror}.") from error
 
+    def size(self, name: str) -> int | None:
+        check_name(self.origin, name)
+        path = self._root / name
+        return path.stat().st_size if path.is_file() else None
+
 
 class _ZipFiles:
     def __init__(self, origin: Path, archive: zipfile.ZipFile) -> None:
@@ -114,16 +128,47 @@ class _ZipFiles:
 
     def read(self, name: str, max_bytes: int) -> bytes:
         check_name(self.origin, name)
+        return _read_entry(self.origin, self._archive, self._entries, name, max_bytes)
+
+    def size(self, name: str) -> int | None:
+        check_name(self.origin, name)
         entry = self._entries.get(name)
-        if entry is None:
-            raise RetinaJError(f"{self.origin} lacks the file {name}, which its description names.")
-        _check_size(self.origin, name, entry.file_size, max_bytes)
-        if entry.file_size > _COMPRESSION_MATTERS_ABOVE and entry.file_size > entry.compress_size * _MAX_COMPRESSION:
-            raise RetinaJError(
-                f"{self.origin} holds {name}, {entry.compress_size:,} bytes that unpack to {entry.file_size:,}: "
-                "no weights compress like that, and it is not opened."
-            )
-        return read_entry(self.origin, self._archive, entry)
+        return None if entry is None else entry.file_size
+
+
+def read_from_zip(content: bytes, origin: str, name: str, max_bytes: int) -> bytes:
+    """One file of a zip that is itself a file of a package, such as a .keras file, under the rules of packages.
+
+    Args:
+        content: of the zip.
+        origin: where it came from, for messages.
+        name: of the file.
+        max_bytes: the largest size that is believed.
+
+    Raises:
+        RetinaJError: if it is not a zip, or hostile, or lacks the file.
+    """
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise RetinaJError(f"{origin} is not a zip ({error}).") from error
+    with archive:
+        return _read_entry(origin, archive, _checked_entries(origin, archive), name, max_bytes)
+
+
+def _read_entry(
+    origin: Path | str, archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], name: str, max_bytes: int
+) -> bytes:
+    entry = entries.get(name)
+    if entry is None:
+        raise RetinaJError(f"{origin} lacks the file {name}, which its description names.")
+    _check_size(origin, name, entry.file_size, max_bytes)
+    if entry.file_size > _COMPRESSION_MATTERS_ABOVE and entry.file_size > entry.compress_size * _MAX_COMPRESSION:
+        raise RetinaJError(
+            f"{origin} holds {name}, {entry.compress_size:,} bytes that unpack to {entry.file_size:,}: "
+            "no weights compress like that, and it is not opened."
+        )
+    return read_entry(Path(origin), archive, entry)
 
 
 @contextmanager
@@ -138,7 +183,7 @@ def _opened_zip(path: Path) -> Generator[zipfile.ZipFile]:
         yield archive
 
 
-def _checked_entries(origin: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def _checked_entries(origin: Path | str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     entries = archive.infolist()
     if len(entries) > _MAX_ENTRIES:
         raise RetinaJError(f"{origin} holds {len(entries):,} files; a package has at most {_MAX_ENTRIES:,}.")
@@ -153,6 +198,6 @@ def _checked_entries(origin: Path, archive: zipfile.ZipFile) -> dict[str, zipfil
     return by_name
 
 
-def _check_size(origin: Path, name: str, size: int, max_bytes: int) -> None:
+def _check_size(origin: Path | str, name: str, size: int, max_bytes: int) -> None:
     if size > max_bytes:
         raise RetinaJError(f"{origin} holds {name} with {size:,} bytes; at most {max_bytes:,} were expected.")

@@ -115,7 +115,7 @@ def package_model(
             write_saved_model(model, folder / FILES["tensorflow_saved_model_bundle"])
         weights_bytes = {name: (folder / FILES[name]).stat().st_size for name in formats}
         log("Weights: " + ", ".join(f"{key} {size / 1e6:.1f} MB" for key, size in weights_bytes.items()) + ".")
-        _write_example(folder, example)
+        write_example(folder, example)
         parameters = model.count_params()
         text = write_documentation(record, metadata, validation_section(scores, record.training), parameters)
         (folder / FILES["documentation"]).write_text(text, encoding="utf-8", newline="\n")
@@ -152,8 +152,8 @@ def package_model(
     )
 
 
-def _write_example(folder: Path, example: ExampleImage) -> None:
-    """Test tensors with a batch axis for programs, sample tensors and the cover for people."""
+def write_example(folder: Path, example: ExampleImage) -> None:
+    """Write test tensors with a batch axis for programs, sample tensors and the cover for people."""
     np.save(folder / FILES["test_input"], example.pixels[None])
     np.save(folder / FILES["test_output"], example.detections)
     channels = example.pixels.shape[-1]

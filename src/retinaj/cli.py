@@ -7,15 +7,39 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
 from retinaj.errors import RetinaJError
+from retinaj.foreign_options import (
+    ForeignClasses,
+    ForeignFirstLabel,
+    ForeignMean,
+    ForeignMultiple,
+    ForeignOutputs,
+    ForeignRange,
+    ForeignStd,
+    FromOnnx,
+    class_list,
+    numbers,
+    pixel_values,
+)
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, limit_words
 from retinaj.train_command import train
+
+if TYPE_CHECKING:
+    from retinaj.training.start import StartingPoint
+
+
+def _starting_point(model: str) -> StartingPoint:
+    """The weights of a model folder or a package, for training to start from."""
+    from retinaj_zoo.starting_point import starting_point
+
+    return starting_point(model)
+
 
 app = typer.Typer(
     name="retinaj",
@@ -25,9 +49,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(with_plain_errors(train))
+app.command(context_settings={"obj": _starting_point})(with_plain_errors(train))
 
-Model = Annotated[Path, typer.Option(help="Model folder, or a bioimage.io package (zip) made by `retinaj package`.")]
+_MODEL_FORMS = "model folder, or a package by `retinaj package`: zip, folder, rdf.yaml, or https://…zip#sha256=…"
+Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]
 Threshold = Annotated[float, typer.Option(help="Lowest score of a box that is kept, above 0 up to 1.")]
 Overlap = Annotated[
     float | None,
@@ -52,9 +77,11 @@ def evaluate(
     from retinaj.files import write_text
     from retinaj.model_folder import TRAINING_FOLDER
     from retinaj.training.run_folder import images_of_run
+    from retinaj_zoo.reading import is_model_folder, locate
 
-    detector = _open_model(model)
-    training = model / TRAINING_FOLDER
+    path = locate(model)
+    detector = _open_model(path)
+    training = path / TRAINING_FOLDER
     history = training / "history.csv"
     with progress_bar("evaluating") as progress:
         evaluation = run_evaluation(
@@ -73,8 +100,8 @@ def evaluate(
     for warning in evaluation.warnings:
         say(f"Warning: {warning}")
     Console().print(evaluation.result.table())
-    if training.is_dir():
-        seen = images_of_run(model) & {sample.name for sample in evaluation.dataset.samples}
+    if is_model_folder(path) and training.is_dir():
+        seen = images_of_run(path) & {sample.name for sample in evaluation.dataset.samples}
         if seen:
             say(f"Note: {len(seen)} of these images were used to train this model, which makes the figures flatter it.")
         try:
@@ -116,9 +143,31 @@ def predict(
 
 @app.command()
 @with_plain_errors
+def info(
+    model: Annotated[str, typer.Argument(help=f"A {_MODEL_FORMS}.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Show what a model is: classes, input, training, AP, licence, authors, weights."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from retinaj_zoo.info import describe_model
+
+    found = describe_model(model)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    table = Table(box=None, show_header=False)
+    for label, text in found.lines():
+        table.add_row(label, escape(text))
+    Console().print(table)
+
+
+@app.command()
+@with_plain_errors
 def package(
-    model: Annotated[Path, typer.Argument(help="Model folder.")],
     output: Annotated[Path, typer.Option(help="Zip file to make.")],
+    model: Annotated[Path | None, typer.Argument(help="Model folder; none with --from-onnx.")] = None,
     metadata: Annotated[
         Path | None, typer.Option(help="metadata.yaml: authors, licence, citations, ... `retinaj metadata` makes one.")
     ] = None,
@@ -135,6 +184,14 @@ def package(
         str | None,
         typer.Option(help="Weight formats, with commas between: onnx, keras_v3, tensorflow_saved_model_bundle. [default: all]"),
     ] = None,
+    from_onnx: FromOnnx = None,
+    outputs: ForeignOutputs = None,
+    classes: ForeignClasses = None,
+    first_label: ForeignFirstLabel = None,
+    pixel_range: ForeignRange = "0,1",
+    mean: ForeignMean = None,
+    std: ForeignStd = None,
+    multiple: ForeignMultiple = None,
 ) -> None:
     """Write a bioimage.io package with keras_v3, ONNX and SavedModel weights, and test it."""
     from retinaj_zoo.metadata import Metadata, read_metadata
@@ -142,6 +199,27 @@ def package(
 
     formats = WEIGHT_FORMATS if weights is None else choose_formats(weights.split(","))
     details = Metadata() if metadata is None else read_metadata(metadata)
+    if from_onnx is not None:
+        from retinaj_zoo.foreign_packaging import ForeignOptions, package_foreign
+
+        if model is not None or outputs is None or image is None or weights is not None or interactive:
+            raise RetinaJError(
+                "--from-onnx takes the place of MODEL, needs --outputs and --image, and knows neither --weights nor "
+                "--interactive; see --help."
+            )
+        options = ForeignOptions(
+            outputs=outputs,
+            class_names=class_list(classes),
+            first_label=first_label,
+            pixel_range=pixel_values(pixel_range),
+            mean=numbers("mean", mean),
+            std=numbers("std", std),
+            multiple=multiple,
+        )
+        package_foreign(from_onnx, output, options=options, image=image, metadata=details, log=say)
+        return
+    if model is None:
+        raise RetinaJError("MODEL is missing: the model folder to package, or --from-onnx FILE.")
     if interactive:
         from retinaj_zoo.questionnaire import complete_interactively
 
@@ -248,8 +326,8 @@ def example_data(
     say(f"Images, annotations and lists are in {folder}.")
 
 
-def _open_model(path: Path) -> Detector:
-    """A model folder or a package."""
+def _open_model(path: Path | str) -> Detector:
+    """A model folder or a package, at a path or a URL."""
     from retinaj_zoo import open_model
 
     return open_model(path)

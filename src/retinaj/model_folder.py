@@ -28,6 +28,20 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class StartRecord(_Strict):
+    """The model whose weights a training started from.
+
+    Attributes:
+        name, weights_sha256, class_names: of that model.
+        kept_classes: those of its classes that the new model has too; the others' weights started fresh.
+    """
+
+    name: Annotated[str, Field(max_length=200)]
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    class_names: Annotated[tuple[str, ...], Field(max_length=10_000)]
+    kept_classes: Annotated[tuple[str, ...], Field(max_length=10_000)]
+
+
 class TrainingRecord(_Strict):
     """How a model came to be.
 
@@ -45,6 +59,7 @@ class TrainingRecord(_Strict):
         seconds: spent so far, validation included.
         seconds_per_step: median of a training step.
         started: date and time, UTC, ISO 8601.
+        started_from: the model that it continues; None for random or ImageNet weights.
     """
 
     settings: TrainingSettings
@@ -62,6 +77,7 @@ class TrainingRecord(_Strict):
     seconds: float = 0.0
     seconds_per_step: float = 0.0
     started: str = ""
+    started_from: StartRecord | None = None
 
 
 class ModelRecord(_Strict):

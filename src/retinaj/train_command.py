@@ -19,6 +19,7 @@ def _backbone(value: str | None) -> str | None:
 
 
 def train(
+    context: typer.Context,
     images: Images,
     annotations: Annotations,
     output: Annotated[Path, typer.Option(help="Model folder to make.")],
@@ -33,6 +34,10 @@ def train(
     imagenet_weights: Annotated[
         bool, typer.Option("--imagenet-weights", help="Start the backbone from ImageNet weights (downloaded once).")
     ] = False,
+    weights_from: Annotated[
+        str | None,
+        typer.Option(help="Start from this model: a model folder, or a package (zip, folder, rdf.yaml, https://…#sha256=…)."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="[default: 40]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Training windows in a step. [default: 4]")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest, after warm-up. [default: 0.001]")] = None,
@@ -78,7 +83,10 @@ def train(
         "window": window,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
-    base = load_run(output).record.training.settings.model_dump() if resume else {}
+    # The command line knows how to read packages, the core does not: see retinaj.cli.
+    start = context.obj(weights_from) if weights_from is not None else None
+    tied = start.settings() if start is not None else {}
+    base = load_run(output).record.training.settings.model_dump() if resume else tied
     settings = _checked(TrainingSettings, base | chosen)
 
     from retinaj.training.train import train as run_training  # TensorFlow, only now
@@ -90,6 +98,7 @@ def train(
         names=names,
         validation=validation_list,
         settings=settings,
+        start=start,
         resume=resume,
         console=console,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -36,33 +36,41 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> str:
         return file_sha256(temporary)
 
 
-def read_arrays(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.generic]]:
+def read_arrays(
+    source: Path | BinaryIO, expected: Mapping[str, tuple[int, ...]], origin: str = ""
+) -> dict[str, NDArray[np.generic]]:
     """Read exactly the `expected` arrays (path -> shape) from an HDF5 file.
 
     Links, external storage and data types other than numbers are refused, and an array's declared size is compared before
     it is read, so that a tampered file can neither reach outside nor exhaust the memory.
 
+    Args:
+        source: the file, by its path or open.
+        expected: what to read.
+        origin: what the file is called in messages; default: its path.
+
     Raises:
         RetinaJError: if the file is not HDF5, an array is missing, or its shape or type is not the expected one.
     """
+    origin = origin or str(source)
     try:
-        with h5py.File(path, "r") as file:
-            return {name: _read_array(file, name, shape, path) for name, shape in expected.items()}
+        with h5py.File(source, "r") as file:
+            return {name: _read_array(file, name, shape, origin) for name, shape in expected.items()}
     except (OSError, ValueError, RuntimeError) as error:
-        raise RetinaJError(f"{path} is not a readable weights file (HDF5): {error}.") from error
+        raise RetinaJError(f"{origin} is not a readable weights file (HDF5): {error}.") from error
 
 
-def _read_array(file: h5py.File, name: str, shape: tuple[int, ...], path: Path) -> NDArray[np.generic]:
+def _read_array(file: h5py.File, name: str, shape: tuple[int, ...], origin: str) -> NDArray[np.generic]:
     node: Any = file
     for part in name.split("/"):
         link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
         if not isinstance(link, h5py.HardLink):
-            raise RetinaJError(f"{path} lacks the weights {name!r}: it belongs to another model than the model.json beside it.")
+            raise RetinaJError(f"{origin} lacks the weights {name!r}: it belongs to another model than its record.")
         node = node[part]
     if not isinstance(node, h5py.Dataset) or node.external or node.is_virtual or node.dtype.kind not in "fiu":
-        raise RetinaJError(f"{path}: {name!r} is not a plain array of numbers; the file was not written by RetinaJ.")
+        raise RetinaJError(f"{origin}: {name!r} is not a plain array of numbers; the file was not written by RetinaJ.")
     if node.shape != shape:
-        raise RetinaJError(f"{path}: {name!r} has the shape {node.shape}, but the model.json beside it needs {shape}.")
+        raise RetinaJError(f"{origin}: {name!r} has the shape {node.shape}, but its record needs {shape}.")
     return node[()]
 
 

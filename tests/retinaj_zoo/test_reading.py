@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -15,12 +16,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from changed_packages import rewritten, setting
 from onnx import TensorProto, helper
 from tiny_models import Packaged, as_image, assert_same_boxes, noise_pixels
 
 from retinaj.errors import RetinaJError
 from retinaj_zoo import open_model, open_package
-from retinaj_zoo.untrusted_yaml import load_yaml
 
 
 @pytest.mark.parametrize("form", ["package.zip", "folder", "rdf.yaml"])
@@ -71,32 +72,6 @@ def test_refuses_what_is_no_model(tmp_path: Path, make: Callable[[Path], Any], m
         open_model(path)
 
 
-def rewritten(source: Path, target: Path, change: Callable[[dict[str, Any]], Any] | None = None, **files: bytes | None) -> Path:
-    """A copy of a package with a changed description, and with files replaced, or left out where None."""
-    with zipfile.ZipFile(source) as package, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
-        named = {name.replace("__", "."): content for name, content in files.items()}
-        for name in package.namelist():
-            if name != "rdf.yaml" and name not in named:
-                copy.writestr(name, package.read(name))
-        description = load_yaml(package.read("rdf.yaml"), "rdf.yaml")
-        if change is not None:
-            change(description)
-        copy.writestr("rdf.yaml", named.pop("rdf.yaml", None) or json.dumps(description))
-        for name, content in named.items():
-            if content is not None:
-                copy.writestr(name, content)
-    return target
-
-
-def setting(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
-    def change(description: dict[str, Any]) -> None:
-        for key in keys[:-1]:
-            description = description[key]
-        description[keys[-1]] = value
-
-    return change
-
-
 SOURCE = ("weights", "onnx", "source")
 
 
@@ -112,7 +87,9 @@ SOURCE = ("weights", "onnx", "source")
         (setting(*SOURCE, value=["weights.onnx"]), r"weights\.onnx\.source"),
         (setting("weights", "onnx", "sha256", value="0" * 64), "SHA-256 of weights.onnx is not the one"),
         (setting("weights", "onnx", "sha256", value="abc"), r"weights\.onnx\.sha256"),
-        (setting("weights", value={"torchscript": {"source": "x"}}), r"weights\.onnx: Field required"),
+        (setting("weights", value={"torchscript": {"source": "x", "sha256": "0" * 64}}), "has no onnx weights"),
+        (setting("weights", value={"onnx": {"source": "weights.onnx"}}), r"weights\.onnx\.sha256: Field required"),
+        (setting("weights", "keras_v3", "source", value="../outside.keras"), "does not stay inside"),
         (setting("config", value={}), "describes a model of another program"),
         (setting("config", value=None), "describes a model of another program"),
         (setting("type", value="dataset"), "describes a dataset"),
@@ -263,6 +240,35 @@ def graph(node: Any, output_shape: list[Any]) -> bytes:
     default = helper.make_tensor("overlap", TensorProto.FLOAT, [], [0.5])
     model = helper.make_graph([node], "graph", [image, overlap], [output], [default])
     return helper.make_model(model, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+
+
+class Payload:
+    """Unpickled, it would make a folder."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = str(target)
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (self._target,)
+
+
+@pytest.mark.parametrize("weight_format", ["pytorch_state_dict", "torchscript", "keras_hdf5"])
+def test_weights_that_could_run_code_are_not_read(rgb: Packaged, tmp_path: Path, weight_format: str) -> None:
+    """Beside ONNX they lie unread; alone they are refused. The Python file that they name is not imported."""
+    content = pickle.dumps(Payload(tmp_path / "made by a pickle"))
+    code = f"import os; os.mkdir({str(tmp_path / 'made by code')!r})".encode()
+    entry = {
+        "source": "weights.pt",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "architecture": {"source": "network.py", "callable": "Network", "sha256": hashlib.sha256(code).hexdigest()},
+    }
+    files = {"weights__pt": content, "network__py": code}
+    beside = rewritten(rgb.package, tmp_path / "beside.zip", setting("weights", weight_format, value=entry), **files)
+    assert open_package(beside).class_names == open_package(rgb.package).class_names
+    alone = rewritten(rgb.package, tmp_path / "alone.zip", setting("weights", value={weight_format: entry}), **files)
+    with pytest.raises(RetinaJError, match=f"has no onnx weights, which are needed here; it has {weight_format}"):
+        open_package(alone)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.zip", "beside.zip"]
 
 
 def test_refuses_another_graph(rgb: Packaged, tmp_path: Path) -> None:

@@ -162,6 +162,20 @@ def fit_anchors(
     return best[2]
 
 
+def measure_anchors(
+    config: AnchorConfig, downsampling: Literal[1, 2, 4, 8], xyxy: NDArray[np.float32], label: NDArray[np.int32]
+) -> AnchorFit:
+    """How well given anchors cover the boxes of a training set.
+
+    Args:
+        config: the anchors.
+        downsampling: factor by which images are averaged down for them.
+        xyxy: float32 [N, 4], all training boxes in image pixels.
+        label: int32 [N].
+    """
+    return _measure(config, downsampling, xyxy / np.float32(downsampling), label)
+
+
 def _worst_class(fit: AnchorFit) -> tuple[float, float]:
     return min(fit.class_coverage.values(), default=0.0), fit.coverage
 

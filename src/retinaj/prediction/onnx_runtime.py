@@ -13,6 +13,8 @@ from onnx.external_data_helper import uses_external_data
 
 from retinaj.errors import RetinaJError
 
+# The input, the output, and the optional input with a default, that every graph of ours has.
+INPUT, OUTPUT, OVERLAP = "image", "detections", "overlap"
 _ERRORS_ONLY = 3
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -48,7 +50,7 @@ class OnnxRuntime:
         inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
         options_of_graph = [value.name for value in self._session.get_overridable_initializers()]
-        if (inputs, outputs, options_of_graph) != (["image"], ["detections"], ["overlap"]):
+        if (inputs, outputs, options_of_graph) != ([INPUT], [OUTPUT], [OVERLAP]):
             raise RetinaJError(
                 f"{origin} has the inputs {inputs + options_of_graph} and the outputs {outputs}; expected image and overlap, "
                 "and detections. It was not exported by RetinaJ."
@@ -60,9 +62,9 @@ class OnnxRuntime:
         Raises:
             RetinaJError: if the graph fails on this image, or answers with anything but detections.
         """
-        feed = {"image": np.ascontiguousarray(batch, np.float32), "overlap": np.array(overlap, np.float32)}
+        feed = {INPUT: np.ascontiguousarray(batch, np.float32), OVERLAP: np.array(overlap, np.float32)}
         try:
-            found: Any = self._session.run(["detections"], feed)[0]
+            found: Any = self._session.run([OUTPUT], feed)[0]
         except Exception as error:  # as above; running out of memory comes this way too
             size = f"{batch.shape[2]} x {batch.shape[1]} pixels"
             raise RetinaJError(f"{self._origin} failed on an image of {size}: {_first_line(error)}") from error
@@ -80,8 +82,13 @@ def _refuse_external_data(model: bytes, origin: str) -> None:
         proto = onnx.load_model_from_string(model)
     except Exception as error:  # protobuf's errors have no public base class
         raise RetinaJError(f"{origin} is not an ONNX file: {_first_line(error)}") from error
-    if any(uses_external_data(tensor) for tensor in _model_tensors(proto)):
+    if has_external_data(proto):
         raise RetinaJError(f"{origin} refers to weights in another file; it is not opened.")
+
+
+def has_external_data(model: onnx.ModelProto) -> bool:
+    """Whether an ONNX model refers to weights in other files, which loading it would read from any path."""
+    return any(uses_external_data(tensor) for tensor in _model_tensors(model))
 
 
 def _model_tensors(model: onnx.ModelProto) -> Iterable[onnx.TensorProto]:

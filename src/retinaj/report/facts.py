@@ -12,6 +12,8 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
     network, training, settings = record.network, record.training, record.training.settings
     anchors = network.anchors
     start = "ImageNet weights" if settings.imagenet_weights else "random weights"
+    if training.started_from is not None:
+        start = f"the weights of the model {training.started_from.name}"
     facts = [
         ("Classes", ", ".join(record.class_names)),
         ("Backbone", f"{network.backbone}, from {start}"),

@@ -16,11 +16,12 @@ from retinaj.dataset import Dataset, Sample
 from retinaj.errors import RetinaJError
 from retinaj.images import read_image
 from retinaj.model_folder import ModelRecord, TrainingRecord
-from retinaj.network.anchors import AnchorFit, fit_anchors
+from retinaj.network.anchors import AnchorFit, fit_anchors, measure_anchors
 from retinaj.network.config import NetworkConfig
 from retinaj.normalization import FixedScale, PercentileScale, choose_normalization
 from retinaj.prediction.detector import to_channels
 from retinaj.training.settings import TrainingSettings
+from retinaj.training.start import StartingPoint
 
 # Enough images to know a set's mean colour, without reading thousands twice.
 _PROBED_IMAGES = 64
@@ -32,9 +33,16 @@ _PACKAGES = ("retinaj", "tensorflow", "keras", "numpy")
 
 
 def plan_model(
-    name: str, training: Dataset, validation: Dataset, settings: TrainingSettings, log: Callable[[str], None]
+    name: str,
+    training: Dataset,
+    validation: Dataset,
+    settings: TrainingSettings,
+    log: Callable[[str], None],
+    start: StartingPoint | None = None,
 ) -> ModelRecord:
     """Choose everything that the settings leave open, and say what was chosen.
+
+    From a starting point, the network with its anchors and the normalisation are taken over instead.
 
     Raises:
         RetinaJError: if there is no image or no box to learn from, an image is damaged or a stack, or images differ in
@@ -48,21 +56,29 @@ def plan_model(
     if not len(xyxy):
         raise RetinaJError(f"None of the {len(training.samples)} training images has a box: there is nothing to learn from.")
     survey = _survey((*training.samples, *validation.samples))
-    fit = fit_anchors(xyxy, label, downsampling=settings.downsampling, levels=settings.levels)
+    channels, normalization = survey.channels, choose_normalization(survey.dtypes)
+    if start is None:
+        fit = fit_anchors(xyxy, label, downsampling=settings.downsampling, levels=settings.levels)
+    else:
+        start.require_settings(settings)
+        channels, normalization = start.channels(channels), start.normalization(normalization)
+        source = start.record.network
+        fit = measure_anchors(source.anchors, source.downsampling, xyxy, label)
     _tell_anchors(fit, training.class_names, log)
-    normalization = choose_normalization(survey.dtypes)
     max_detections, max_candidates = _limits(training, validation, log)
     network = NetworkConfig(
         backbone=settings.backbone,
-        channels=survey.channels,
+        channels=channels,
         num_classes=len(training.class_names),
         downsampling=fit.downsampling,
         pyramid_width=settings.pyramid_width,
         anchors=fit.config,
-        fill=_mean_colour(training.samples, normalization, survey.channels),
+        fill=_mean_colour(training.samples, normalization, channels),
         max_detections=max_detections,
         max_candidates=max_candidates,
     )
+    if start is not None:
+        network = start.network(network.num_classes, network.fill, network.max_detections, network.max_candidates)
     window = settings.window or _choose_window(xyxy, survey.longest_side, network)
     counts = np.bincount(label, minlength=len(training.class_names))
     return ModelRecord(
@@ -81,6 +97,7 @@ def plan_model(
             anchor_coverage=fit.coverage,
             class_coverage={training.class_names[index]: share for index, share in fit.class_coverage.items()},
             started=datetime.now(UTC).isoformat(timespec="seconds"),
+            started_from=None if start is None else start.described(training.class_names, log),
         ),
         versions={package: version(package) for package in _PACKAGES},
     )

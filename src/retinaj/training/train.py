@@ -24,6 +24,7 @@ from retinaj.training.history import EpochRow, History
 from retinaj.training.plan import plan_model
 from retinaj.training.run_folder import Run, load_run, open_log, require_same_images, save_run, save_sample
 from retinaj.training.settings import TrainingSettings
+from retinaj.training.start import StartingPoint, require_same_start
 from retinaj.training.state import STATE_FILE, Progress, load_state, save_state
 from retinaj.training.step import TrainingStep, build_optimizer, learning_rate
 from retinaj.training.validation import Validator
@@ -40,6 +41,7 @@ def train(
     names: Path | None = None,
     validation: Path | None = None,
     settings: TrainingSettings | None = None,
+    start: StartingPoint | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> ModelRecord:
@@ -53,6 +55,8 @@ def train(
         validation: a text file with the names of the validation images, or a COCO JSON file of their own; default: the
             share `settings.validation` of the training images, drawn with the seed.
         settings: all options; on `resume`, the stored ones are used, and other ones are refused.
+        start: a trained model to start from, instead of random or ImageNet weights. Its network with its anchors, and its
+            normalisation, are taken over; classes may differ. On `resume` it may be left out.
         resume: continue the run that was interrupted in `output`, exactly as if it had not been.
         console: where progress is shown; default: standard error.
 
@@ -67,20 +71,22 @@ def train(
     output = Path(output)
     console = console or Console(stderr=True)
     run = load_run(output) if resume else None
+    has_state = (output / TRAINING_FOLDER / STATE_FILE).is_file()
     if run is not None:
         settings = _stored_settings(run, settings)
+        require_same_start(run.record, start, has_state=has_state, folder=output)
     else:
         require_absent(output)
-        settings = settings or TrainingSettings()
+        settings = settings or TrainingSettings(**(start.settings() if start else {}))
     training_set, validation_set = _load(images, annotations, names, validation, settings)
     _tell_notes(training_set, validation_set, console)
     if run is not None:
         require_same_images(run, training_set, validation_set, output)
-        network = _initial_network(run.record, resuming=(output / TRAINING_FOLDER / STATE_FILE).is_file())
+        network = _initial_network(run.record, start, resuming=has_state)
     else:
-        record = plan_model(output.name, training_set, validation_set, settings, lambda line: _say(console, line))
+        record = plan_model(output.name, training_set, validation_set, settings, lambda line: _say(console, line), start)
         run = Run.of(record, training_set, validation_set)
-        network = _initial_network(record, resuming=False)  # before anything is written: fetching weights can fail
+        network = _initial_network(record, start, resuming=False)  # before anything is written: fetching weights can fail
         save_run(output, run)
         sample = save_sample(output, validation_set.samples)
         _say(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
@@ -236,11 +242,14 @@ class _Trainer:
         _say(self._console, line)
 
 
-def _initial_network(record: ModelRecord, *, resuming: bool) -> Any:
-    """The network with the weights that its seed gives, or from ImageNet; those of a state are set later."""
+def _initial_network(record: ModelRecord, start: StartingPoint | None, *, resuming: bool) -> Any:
+    """The network with the weights that its seed gives, or of its starting point; those of a state are set later."""
     settings = record.training.settings
     keras.utils.set_random_seed(settings.seed)
-    return build_network(record.network, imagenet_weights=settings.imagenet_weights and not resuming)
+    network = build_network(record.network, imagenet_weights=settings.imagenet_weights and not resuming and start is None)
+    if start is not None and not resuming:
+        start.assign(network, record)
+    return network
 
 
 def _say(console: Console, line: str) -> None:

@@ -1,0 +1,205 @@
+"""What a foreign ONNX detector takes and gives: found in the file, compared with what its user says."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import onnx
+from onnx import inliner
+
+from retinaj.errors import RetinaJError
+from retinaj.prediction.onnx_runtime import has_external_data
+
+_OLDEST_OPSET = 11
+_LARGEST_SIDE = 8192
+_LONGEST_NAMES = 200_000
+OutputKind = Literal["boxes", "rows", "raw"]
+_NEEDED: dict[OutputKind, tuple[str, ...]] = {"boxes": ("boxes", "labels", "scores"), "rows": ("rows",), "raw": ("raw",)}
+_Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class ForeignInput:
+    """The image input of a foreign graph.
+
+    Attributes:
+        name: of the input.
+        element_type: as in onnx.TensorProto.
+        rank: 4, or 3 without a batch axis.
+        channels_first: [channel, y, x] and not [y, x, channel].
+        channels: 1 or 3.
+        size: (y, x) in pixels, or None where any size goes.
+    """
+
+    name: str
+    element_type: int
+    rank: int
+    channels_first: bool
+    channels: int
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class ForeignOutputs:
+    """The outputs of a foreign graph.
+
+    Attributes:
+        kind: `boxes`: [N, 4], labels [N] and scores [N]; `rows`: [N, 6]; `raw`: [4 + C, A] or [A, 4 + C]; each with or without
+            a batch axis of 1.
+        names: what the graph calls `boxes`, `labels` and `scores`, or `rows`, or `raw`.
+        raw_last: of `raw`: [A, 4 + C].
+    """
+
+    kind: OutputKind
+    names: dict[str, str]
+    raw_last: bool = False
+
+
+def load_foreign(content: bytes, origin: str) -> onnx.ModelProto:
+    """Parse an ONNX file and write out its local functions.
+
+    Raises:
+        RetinaJError: if it is not ONNX, older than opset 11, or refers to other files.
+    """
+    try:
+        model = onnx.load_model_from_string(content)
+        # First of all: the checker would look for the other files.
+        if has_external_data(model):
+            raise RetinaJError(
+                f"{origin} keeps its weights in another file. Export it into one file: with PyTorch, external_data=False."
+            )
+        onnx.checker.check_model(model)
+        model = inliner.inline_local_functions(model)
+    except RetinaJError:
+        raise
+    except Exception as error:  # protobuf's and the checker's errors have no common base class
+        raise RetinaJError(f"{origin} is not an ONNX file: {' '.join(str(error).split())[:300]}") from error
+    opset = opset_of(model)
+    if opset < _OLDEST_OPSET:
+        raise RetinaJError(f"{origin} has opset {opset}; export it again with {_OLDEST_OPSET} or higher, best 17 or 18.")
+    return model
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators that a model uses."""
+    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+
+
+def find_input(model: onnx.ModelProto, origin: str) -> ForeignInput:
+    """The one input, an image.
+
+    Raises:
+        RetinaJError: if there are more, or it is no image of 1 or 3 channels, or a batch of several.
+    """
+    given = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in given]
+    if len(inputs) != 1:
+        listed = ", ".join(f"{value.name:.40}" for value in inputs)[:300]
+        raise RetinaJError(f"{origin} has {len(inputs)} inputs ({listed}); expected one, the image.")
+    shape = _shape(inputs[0])
+    sides = shape[-3:]
+    if len(shape) not in (3, 4) or not {sides[0], sides[2]} & {1, 3}:
+        raise RetinaJError(
+            f"{origin} has the input {inputs[0].name:.40} of shape {_shown(shape)}; expected an image of 1 or 3 channels, "
+            "[1, channel, y, x] or [1, y, x, channel], with or without the 1."
+        )
+    if len(shape) == 4 and shape[0] not in (None, 1):
+        raise RetinaJError(f"{origin} takes {shape[0]} images at a time; export it for one.")
+    channels_first = sides[0] in (1, 3)
+    channels, height, width = (sides[0], sides[1], sides[2]) if channels_first else (sides[2], sides[0], sides[1])
+    if (height is None) != (width is None) or max(height or 0, width or 0) > _LARGEST_SIDE:
+        raise RetinaJError(
+            f"{origin} takes images of {_shown((height, width))} pixels (y, x); "
+            f"expected both free, or both at most {_LARGEST_SIDE}."
+        )
+    return ForeignInput(
+        name=inputs[0].name,
+        element_type=inputs[0].type.tensor_type.elem_type,
+        rank=len(shape),
+        channels_first=channels_first,
+        channels=channels or 1,
+        size=None if height is None or width is None else (height, width),
+    )
+
+
+def find_outputs(model: onnx.ModelProto, outputs: str, origin: str) -> ForeignOutputs:
+    """The outputs that `outputs` means: see `retinaj_zoo.foreign_graph.ForeignOptions`.
+
+    Raises:
+        RetinaJError: if it is not understood, or the graph has no such outputs.
+    """
+    shapes = {value.name: _shape(value) for value in model.graph.output}
+    names = list(shapes)
+    listed = ", ".join(f"{name:.40} {_shown(shape)}" for name, shape in shapes.items())[:500]
+    if outputs == "torchvision":
+        if len(names) < 3:
+            raise RetinaJError(f"{origin} has the outputs {listed}; expected boxes, labels and scores, as of torchvision.")
+        return ForeignOutputs("boxes", dict(zip(_NEEDED["boxes"], names, strict=False)))
+    if outputs == "ultralytics":
+        shape = shapes[names[0]]
+        if len(shape) != 3:
+            raise RetinaJError(f"{origin} has the outputs {listed}; expected [1, N, 6] or [1, 4 + classes, N] first.")
+        rows = shape[2] == 6 and shape[1] != 6
+        return ForeignOutputs("rows" if rows else "raw", {"rows" if rows else "raw": names[0]})
+    given = dict(part.split("=", 1) for part in outputs.replace(" ", "").split(",") if "=" in part)
+    kind: OutputKind | None = next((kind for kind, needed in _NEEDED.items() if set(needed) == set(given)), None)
+    if kind is None:
+        raise RetinaJError(
+            f"--outputs is {outputs!r:.200}; expected torchvision, ultralytics, boxes=NAME,labels=NAME,scores=NAME, "
+            f"rows=NAME or raw=NAME. {origin} has the outputs {listed}."
+        )
+    missing = [name for name in given.values() if name not in shapes]
+    if missing:
+        raise RetinaJError(f"{origin} has no output {missing[0]:.40}; it has {listed}.")
+    return ForeignOutputs(kind, given)
+
+
+def check_raw(model: onnx.ModelProto, outputs: ForeignOutputs, classes: int, origin: str) -> ForeignOutputs:
+    """Tell which axis of a raw output is which.
+
+    Raises:
+        RetinaJError: if neither has the length of four coordinates and as many scores as there are classes.
+    """
+    if outputs.kind != "raw":
+        return outputs
+    shape = next(_shape(value) for value in model.graph.output if value.name == outputs.names["raw"])
+    if len(shape) < 2 or classes + 4 not in shape[-2:]:
+        raise RetinaJError(
+            f"{origin} has the output {outputs.names['raw']:.40} of shape {_shown(shape)}; with {classes} class"
+            f"{'es' * (classes > 1)}, one side must be {classes + 4}: x, y, width, height and a score for each class."
+        )
+    return ForeignOutputs("raw", outputs.names, raw_last=shape[-2] != classes + 4)
+
+
+def names_in_file(model: onnx.ModelProto, origin: str) -> tuple[str, ...]:
+    """The class names that Ultralytics writes into its files, as the text of a Python dictionary.
+
+    Raises:
+        RetinaJError: if there are none.
+    """
+    text = next((entry.value for entry in model.metadata_props if entry.key == "names"), "")
+    missing = RetinaJError(
+        f"{origin} does not name its classes: give them as --classes, separated by commas, or in a text file."
+    )
+    if len(text) > _LONGEST_NAMES:
+        raise missing
+    try:
+        value: Any = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        raise missing from error
+    if isinstance(value, dict):
+        value = [value.get(index) for index in range(len(value))]
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name.strip() for name in value):
+        raise missing
+    return tuple(value)
+
+
+def _shape(value: onnx.ValueInfoProto) -> _Shape:
+    """None for each free side."""
+    return tuple(side.dim_value or None for side in value.type.tensor_type.shape.dim)
+
+
+def _shown(shape: _Shape) -> str:
+    return "[" + ", ".join("any" if side is None else str(side) for side in shape) + "]"
