@@ -161,12 +161,12 @@ def test_images_and_normalization_follow_the_source(source: Path) -> None:
     start = StartingPoint.of_folder(source)
     assert start.record.network.channels == 1
     with pytest.raises(RetinaJError, match="The images have 3 channels"):
-        start.images([np.zeros((8, 8, 3), np.uint8)])
+        start.channels(3)
     assert start.normalization(PercentileScale()) == PercentileScale()
     assert start.normalization(FixedScale(gain=2)) == start.record.normalization
     rgb = start.record.network.model_copy(update={"channels": 3, "fill": (0.0,) * 3})
     start = replace(start, record=start.record.model_copy(update={"network": rgb, "normalization": PercentileScale()}))
-    assert start.images([np.zeros((8, 8, 1), np.uint8)])[0].shape == (8, 8, 3)
+    assert start.channels(1) == 3
     assert start.normalization(FixedScale()) == PercentileScale()
 
 
