@@ -27,7 +27,7 @@ _LARGEST_NOTE = 65536
 
 # An image of this side is tested in seconds; of larger ones, a window is taken.
 _MAX_SIDE = 640
-_WINDOW_SIDES = (512, 384, 256, 192, 128)
+_WINDOW_SIDES = (512, 384, 256, 192, 128, 96, 64)
 _WINDOWS_PER_SIDE = 2
 _WANTED_BOXES = 5
 # Standard deviations of the noise, in normalised pixels (some -2..2), under which an example's detections must stay the same.
@@ -88,9 +88,9 @@ def find_image(model_folder: Path, image: Path | None) -> tuple[xr.DataArray, st
 def choose_example(image: xr.DataArray, source: str, detector: Detector) -> ExampleImage:
     """The part of `image` that the package shows and is tested on.
 
-    It is the whole image (of a stack, the plane with the most boxes) or a window of it, so chosen that it has boxes and
-    that their order does not depend on the last digits: scores that nearly tie may swap rows between frameworks, and a box
-    at the edge of NMS may come or go.
+    It is the whole image (of a stack, the plane with the most boxes) or a window of it, perhaps mirrored, so chosen that it
+    has boxes and that their order does not depend on the last digits: scores that nearly tie may swap rows between
+    frameworks, and a box at the edge of NMS may come or go.
 
     Args:
         image: as `read_image` gives it.
@@ -134,6 +134,15 @@ def _busiest_plane(image: xr.DataArray, found: Boxes) -> tuple[xr.DataArray, Box
 
 
 def _parts(pixels: NDArray[np.generic], found: Boxes) -> Iterator[NDArray[np.generic]]:
+    """The windows of an image, then their mirror images: as good an example, with other last digits."""
+    windows = list(_windows(pixels, found))
+    yield from windows
+    for flip in (np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1]):
+        for window in windows:
+            yield window[flip]
+
+
+def _windows(pixels: NDArray[np.generic], found: Boxes) -> Iterator[NDArray[np.generic]]:
     """The whole image unless it is large, then windows, those with the most boxes first."""
     height, width = pixels.shape[:2]
     if max(height, width) <= _MAX_SIDE:

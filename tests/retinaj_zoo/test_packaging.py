@@ -10,6 +10,7 @@ import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_says_what_it_does(rgb: Packaged) -> None:
     assert "becomes part of the package" in log
     assert "bioimageio.core's test passed" in log
     assert "Licence: CC-BY-4.0" in log
-    assert "was not evaluated" in log
+    assert "were not evaluated" in log
     assert rgb.log[-1].startswith(f"Wrote {rgb.package}")
     assert rgb.summary.path == rgb.package
     assert rgb.summary.bytes == rgb.package.stat().st_size
@@ -139,6 +140,10 @@ def test_the_figures_of_an_evaluation_go_into_the_documentation(
     truth = Boxes([[0, 0, 10, 10], [20, 20, 50, 50]], [0, 1], read_record(rgb.model).class_names)
     found = Boxes(truth.xyxy, truth.label, truth.class_names, [0.9, 0.8])
     result = evaluate_boxes([truth], [found], max_detections=40)
+    (tmp_path / "evaluation.json").write_text(result.to_json(), encoding="utf-8")
+    with pytest.raises(RetinaJError, match="figures of other weights"):
+        package_model(rgb.model, tmp_path / "p.zip", evaluation=tmp_path, log=lambda line: None)
+    result = replace(result, weights_sha256=read_record(rgb.model).weights_sha256)
     (tmp_path / "evaluation.json").write_text(result.to_json(), encoding="utf-8")
     quick_export()
     package_model(rgb.model, tmp_path / "p.zip", evaluation=tmp_path, log=lambda line: None)
