@@ -1,9 +1,9 @@
 """Milliseconds per image, from pixels in memory to boxes, one image at a time: ours, and a named peer in the same run.
 
-    python benchmarks/inference_speed.py IMAGES --model MODEL [--package ZIP] [--peer-python PYTHON]
+    python benchmarks/inference_speed.py IMAGES --model MODEL [--package ZIP] [--peer-python PYTHON] [--peer-size 320]
 
-The peer is Ultralytics YOLOv8n with random weights, which cost the same time as trained ones, at the image's longer side. It
-needs a Python of its own with `ultralytics` installed. All run one after the other, on as many threads as they choose,
+The peer is Ultralytics YOLOv8n with random weights, which cost the same time as trained ones. It needs a Python of its own with
+`ultralytics` installed. All run one after the other, on as many threads as they choose,
 and the whole round is repeated, so that a busy moment of the machine does not fall on one of them alone.
 """
 
@@ -27,7 +27,7 @@ from PIL import Image
 network = YOLO("yolov8n.yaml")
 images = [Image.open(path).convert("RGB") for path in json.loads(sys.argv[1])]
 def detect(image):
-    network.predict(image, imgsz=max(image.size), verbose=False)
+    network.predict(image, imgsz=int(sys.argv[3]) or max(image.size), verbose=False)
 for image in images[: int(sys.argv[2])]:
     detect(image)
 seconds = []
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="model folder: timed on Keras")
     parser.add_argument("--package", type=Path, help="package: timed on ONNX Runtime")
     parser.add_argument("--peer-python", type=Path, help="a Python that has ultralytics")
+    parser.add_argument("--peer-size", type=int, default=0, help="pixels it scales images to [their longer side]")
     parser.add_argument("--count", type=int, default=30, help="how many images [30]")
     options = parser.parse_args()
     found = (path for path in options.images.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
@@ -59,7 +60,7 @@ def main() -> None:
     if options.package:
         runners["RetinaJ, ONNX Runtime"] = our_runner(options.package, paths)
     if options.peer_python:
-        runners["YOLOv8n, PyTorch"] = lambda: peer_seconds(options.peer_python, paths)
+        runners["YOLOv8n, PyTorch"] = lambda: peer_seconds(options.peer_python, paths, options.peer_size)
     if not runners:
         parser.error("give --model, --package or --peer-python")
 
@@ -95,10 +96,10 @@ def our_runner(model: Path, paths: list[Path]) -> Callable[[], list[float]]:
     return run
 
 
-def peer_seconds(python: Path, paths: list[Path]) -> list[float]:
-    """Seconds that the peer takes for each image."""
+def peer_seconds(python: Path, paths: list[Path], size: int) -> list[float]:
+    """Seconds that the peer takes for each image, scaled to `size` pixels; 0 stands for its longer side."""
     listed = json.dumps([str(path.resolve()) for path in paths])
-    done = subprocess.run([python, "-c", PEER, listed, str(WARM_UP)], capture_output=True, text=True, check=True)
+    done = subprocess.run([python, "-c", PEER, listed, str(WARM_UP), str(size)], capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -119,8 +119,10 @@ class _Browse:
         field = self._dialog.getStringFields().get(0)
         chooser_class = java_class("javax.swing.JFileChooser")
         known = Path(str(field.getText())).expanduser()
-        chooser = chooser_class(str(known if known.is_dir() else known.parent))
+        chooser = chooser_class(str(known.parent))
         chooser.setDialogTitle("A model folder or a package.zip")
         chooser.setFileSelectionMode(chooser_class.FILES_AND_DIRECTORIES)
+        if known.name and known.exists():
+            chooser.setSelectedFile(java_class("java.io.File")(str(known)))
         if int(chooser.showOpenDialog(self._dialog)) == int(chooser_class.APPROVE_OPTION):
             field.setText(chooser.getSelectedFile().getPath())
