@@ -32,12 +32,11 @@ class CheckResult:
     warnings: tuple[str, ...]
 
 
-def check_package(package: Path, *, offline: bool = False) -> CheckResult:
+def check_package(package: Path) -> CheckResult:
     """Run `bioimageio test` on a package, with every weight format that it holds.
 
     Args:
         package: the zip.
-        offline: look nothing up, neither GitHub accounts nor files that lie elsewhere.
 
     Raises:
         RetinaJError: with the first failure, if the test does not pass.
@@ -48,7 +47,7 @@ def check_package(package: Path, *, offline: bool = False) -> CheckResult:
         report = Path(folder) / "summary.json"
         command = [sys.executable, "-m", "bioimageio.core", "test", str(package.resolve()), "--summary", str(report)]
         process = subprocess.run(
-            command, cwd=folder, env=_environment(offline), capture_output=True, text=True, errors="replace", check=False
+            command, cwd=folder, env=_environment(), capture_output=True, text=True, errors="replace", check=False
         )
         summary: dict[str, Any] = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
     details: list[dict[str, Any]] = summary.get("details", [])
@@ -63,10 +62,9 @@ def check_package(package: Path, *, offline: bool = False) -> CheckResult:
     return CheckResult(len(details), time.monotonic() - started, tuple(sorted(warnings)))
 
 
-def _environment(offline: bool) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """This environment, with TensorFlow behind Keras and quiet: core reads KERAS_BACKEND on import."""
-    quiet = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUTF8": "1"}
-    return {**os.environ, **quiet, **({"BIOIMAGEIO_PERFORM_IO_CHECKS": "false"} if offline else {})}
+    return {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUTF8": "1"}
 
 
 def _first_failure(details: list[dict[str, Any]], stderr: str) -> str:

@@ -1,4 +1,4 @@
-"""What the BioImage Model Zoo asks of a package, gone through offline: what is in order, what must and what should be changed.
+"""What the BioImage Model Zoo asks of a package, gone through on this computer: what is right, must or should be changed.
 
 Format and test are bioimageio.core's own, in a fresh process. The rest is what the zoo's reviewers look at, and what the
 format recommends.
@@ -73,7 +73,7 @@ def zoo_checklist(package: Path) -> tuple[Item, ...]:
 
 def _format_and_test(package: Path) -> Iterator[Item]:
     try:
-        result = check_package(package, offline=True)
+        result = check_package(package)
     except RetinaJError as error:
         yield Item("must", "format and test", str(error))
         return

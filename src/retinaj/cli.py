@@ -254,7 +254,7 @@ def publish(
     by_hand: Annotated[bool, typer.Option("--by-hand", help="Say how to upload it on the web page; nothing is sent.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Upload without asking once more.")] = False,
 ) -> None:
-    """Go through the BioImage Model Zoo's checklist offline, then upload a package for review."""
+    """Go through the BioImage Model Zoo's checklist on this computer, then upload a package for review."""
     from retinaj_zoo.checklist import zoo_checklist
     from retinaj_zoo.publishing import TOKEN_STEPS, TOKEN_VARIABLE, page_steps, upload_package
 

@@ -239,7 +239,7 @@ def test_only_the_weights_that_were_asked_for(rgb: Packaged, tmp_path: Path) -> 
         assert {name for name in archive.namelist() if name.startswith("weights")} == {FILES["onnx"]}
         [(name, entry)] = load_yaml(archive.read("rdf.yaml"), "rdf.yaml")["weights"].items()
     assert name == "onnx"
-    assert "parent" not in entry
+    assert entry.get("parent") is None
     image = noise_pixels(80, 96, 3, seed=9)
     answers = [open_package(path).runtime(image[None] / np.float32(64) - 2, 0.5) for path in (tmp_path / "p.zip", rgb.package)]
     np.testing.assert_array_equal(answers[0], answers[1])

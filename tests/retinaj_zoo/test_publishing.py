@@ -74,7 +74,7 @@ def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx.Client, "send", checked)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
-    monkeypatch.setattr("retinaj_zoo.checklist.check_package", lambda package, offline: CheckResult(23, 1.0, ()))
+    monkeypatch.setattr("retinaj_zoo.checklist.check_package", lambda package: CheckResult(23, 1.0, ()))
 
 
 @pytest.fixture
@@ -170,8 +170,7 @@ def test_a_large_cover_is_refused(rgb: Packaged, tmp_path: Path) -> None:
 
 
 def test_a_failed_test_and_its_warnings_are_in_the_list(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(package: Path, offline: bool) -> CheckResult:
-        assert offline
+    def fail(package: Path) -> CheckResult:
         raise RetinaJError("bioimageio.core's test of the package failed. 3 elements disagree")
 
     monkeypatch.setattr("retinaj_zoo.checklist.check_package", fail)
@@ -179,7 +178,7 @@ def test_a_failed_test_and_its_warnings_are_in_the_list(package: Path, monkeypat
     assert (flaw.level, flaw.subject) == ("must", "format and test")
     assert "3 elements disagree" in flaw.detail
     warned = CheckResult(1, 0.0, ("links: a warning",))
-    monkeypatch.setattr("retinaj_zoo.checklist.check_package", lambda package, offline: warned)
+    monkeypatch.setattr("retinaj_zoo.checklist.check_package", lambda package: warned)
     assert [item.detail for item in zoo_checklist(package) if item.level == "should"] == ["links: a warning"]
 
 
