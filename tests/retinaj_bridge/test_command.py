@@ -377,8 +377,8 @@ def test_registering_twice_is_registering_once(imagej: Classes) -> None:
 def test_real_images(
     run_macro: RunMacro, imagej: Classes, models: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On every real stack, of 8, 16 and 32 bit, the entries are those of the prediction on the file."""
-    detector = replace(fake_detector(1), normalization=PercentileScale())
+    """On every real stack, the entries are those of the prediction on the file."""
+    detector = replace(fake_detector(1), normalization=PercentileScale())  # for images of any range
     monkeypatch.setattr(command, "_MODELS", Models(open_model=lambda path: detector))
     for path in sorted((shared_data / "stacks").glob("*.tif")):
         image = read_image(path)
