@@ -97,6 +97,7 @@ def _start_embedded(*, window: bool) -> None:
         f"-Dplugins.dir={Path(__file__).parent}",
         "-Dfile.encoding=UTF-8",  # of the text files that macros write; the default before Java 18 depends on the locale
         *font_options(),
+        "-Xrs",  # leaves the signals that end a process to Python; Java would end it in the middle of a call, and crash
     ]
     if not window:
         config.endpoints.append(PATCHER)

@@ -161,7 +161,8 @@ def test_a_foreign_java_in_the_process() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-def test_ctrl_c_ends_a_macro(running_imagej: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["SIGINT", "SIGTERM"])
+def test_signals_end_a_macro(running_imagej: object, tmp_path: Path, end: str) -> None:
     macro = tmp_path / "slow.ijm"
     macro.write_text('print("started"); wait(60000); print("GONE ON");')
     code = f"from pathlib import Path; import retinaj_bridge; retinaj_bridge.run_macro(Path({str(macro)!r}))"
@@ -176,10 +177,11 @@ def test_ctrl_c_ends_a_macro(running_imagej: object, tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.Signals[end])
     out, err = process.communicate(timeout=30)
     assert "GONE ON" not in out
-    assert "KeyboardInterrupt" in err
+    assert ("KeyboardInterrupt" in err) == (end == "SIGINT"), err
+    assert process.returncode == -signal.Signals[end]
     assert list(tmp_path.glob("hs_err*")) == []  # what Java leaves when it crashes
 
 
