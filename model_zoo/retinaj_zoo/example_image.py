@@ -27,8 +27,10 @@ _LARGEST_NOTE = 65536
 
 # An image of this side is tested in seconds; of larger ones, a window is taken.
 _MAX_SIDE = 640
-_WINDOW_SIDES = (512, 384, 256, 192, 128, 96, 64)
+_WINDOW_SIDES = (512, 384, 256, 192, 128)
+_SMALL_WINDOW_SIDES = (96, 64)
 _WINDOWS_PER_SIDE = 2
+_FLIPS = (np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1])
 _WANTED_BOXES = 5
 # Standard deviations of the noise, in normalised pixels (some -2..2), under which an example's detections must stay the same.
 # The first is about what rounding to 10 bits, as TF32 does, makes of a pixel; the last is the least that will do, and still
@@ -108,20 +110,30 @@ def choose_example(image: xr.DataArray, source: str, detector: Detector) -> Exam
         )
     plane, found = _busiest_plane(image, found)
     pixels = to_channels(plane, detector.channels)
+    windows, small = (list(_windows(pixels, found, sides)) for sides in (_WINDOW_SIDES, _SMALL_WINDOW_SIDES))
+    # Only if nothing else is stable: small windows, then mirror images, as good an example, with other last digits.
+    mirrored = [window[flip] for flip in _FLIPS for window in (*windows, *small)]
+    for parts in (windows, small, mirrored):
+        best = _most_stable(parts, source, detector)
+        if best is not None:
+            return best
+    raise RetinaJError(
+        f"On {source} the model gives scores so close to each other that no two programs would rank them alike, so that "
+        "it cannot serve as the test of the package. Give another image as --image, or train longer."
+    )
+
+
+def _most_stable(parts: list[NDArray[np.generic]], source: str, detector: Detector) -> ExampleImage | None:
+    """The part whose detections bear most noise, and of equals the one with more boxes, as far as that matters."""
     best: tuple[tuple[float, int], ExampleImage] | None = None
-    for part in _parts(pixels, found):
+    for part in parts:
         noise, example = _example(part, source, detector)
         rank = (min(noise, _WANTED_NOISE), min(len(example.boxes), _WANTED_BOXES))
         if noise and (best is None or rank > best[0]):
             best = rank, example
         if rank == (_WANTED_NOISE, _WANTED_BOXES):
             break
-    if best is None:
-        raise RetinaJError(
-            f"On {source} the model gives scores so close to each other that no two programs would rank them alike, so that "
-            "it cannot serve as the test of the package. Give another image as --image, or train longer."
-        )
-    return best[1]
+    return None if best is None else best[1]
 
 
 def _busiest_plane(image: xr.DataArray, found: Boxes) -> tuple[xr.DataArray, Boxes]:
@@ -133,22 +145,13 @@ def _busiest_plane(image: xr.DataArray, found: Boxes) -> tuple[xr.DataArray, Box
     return plane, found.select((found.plane == best).all(axis=1))
 
 
-def _parts(pixels: NDArray[np.generic], found: Boxes) -> Iterator[NDArray[np.generic]]:
-    """The windows of an image, then their mirror images: as good an example, with other last digits."""
-    windows = list(_windows(pixels, found))
-    yield from windows
-    for flip in (np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1]):
-        for window in windows:
-            yield window[flip]
-
-
-def _windows(pixels: NDArray[np.generic], found: Boxes) -> Iterator[NDArray[np.generic]]:
-    """The whole image unless it is large, then windows, those with the most boxes first."""
+def _windows(pixels: NDArray[np.generic], found: Boxes, sides: tuple[int, ...]) -> Iterator[NDArray[np.generic]]:
+    """Windows of these sides, of each those with the most boxes; first the whole image, unless it is large."""
     height, width = pixels.shape[:2]
-    if max(height, width) <= _MAX_SIDE:
+    if sides is _WINDOW_SIDES and max(height, width) <= _MAX_SIDE:
         yield pixels
     centre = (found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2
-    for side in _WINDOW_SIDES:
+    for side in sides:
         if side >= max(height, width):
             continue
         windows = [
