@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from retinaj.boxes import Boxes
 from retinaj.dataset import Sample
 from retinaj.evaluation.matching import Matches, match_boxes
-from retinaj.images import read_image
-from retinaj.prediction.overlay import to_rgb
+from retinaj.report.pictures import picture_of
 
-_LONGEST_SIDE = 900  # of a picture in the page, in pixels
 _MOST_LABELS = 40  # more would cover the picture; the numbers still show under the mouse
 
 
@@ -79,13 +74,8 @@ class ImageReport:
         Raises:
             RetinaJError: if the image cannot be read.
         """
-        pixels = to_rgb(read_image(self.sample.image_path))
-        picture = Image.fromarray(pixels)
-        picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-        stream = io.BytesIO()
-        picture.save(stream, "JPEG", quality=88)
-        content = base64.b64encode(stream.getvalue()).decode("ascii")
-        return replace(self, picture=f"data:image/jpeg;base64,{content}", size=(pixels.shape[1], pixels.shape[0]))
+        picture = picture_of(self.sample.image_path)
+        return replace(self, picture=picture.url, size=picture.size)
 
 
 def review_images(samples: Sequence[Sample], predictions: Sequence[Boxes], threshold: float) -> list[ImageReport]:
