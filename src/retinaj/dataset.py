@@ -8,14 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from retinaj.annotations import Annotation, Reading, read_annotations, relabel, require_sound
+from retinaj.annotations import Annotation, Reading, relabel
 from retinaj.annotations.writing import common_classes
 from retinaj.boxes import Boxes
+from retinaj.checking.boxes import BoxKinds, without_crowds
+from retinaj.checking.classes import check_classes
+from retinaj.checking.entries import check_entries, read_source
+from retinaj.checking.pairing import check_missing, pair
+from retinaj.checking.refusal import notes_and_warnings, require_no_errors
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles, read_names, unique_labels
-from retinaj.images import read_header
+from retinaj.image_files import ImageFiles, listed_name, read_names, unique_labels
+from retinaj.images import ImageHeader, read_header
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,13 @@ class Dataset:
         class_names: of all boxes, in the order of their labels.
         samples: one per annotated image, in the order of the annotations or of the list of names.
         notes: what was left out or corrected, one sentence each, with file and place: for people to read.
+        warnings: what was taken as it is although it is probably a mistake, in the same form.
     """
 
     class_names: tuple[str, ...]
     samples: tuple[Sample, ...]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -74,7 +79,7 @@ class Dataset:
         return replace(self, samples=tuple(chosen.values()))
 
     def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Divide the images by chance into (training, validation). The notes stay with the first.
+        """Divide the images by chance into (training, validation). Notes and warnings stay with the first.
 
         The same images, fraction and seed give the same parts on every machine, whatever the order of the samples.
 
@@ -99,7 +104,7 @@ class Dataset:
         taken = {sample.name for sample in order[:count]}
         training = tuple(sample for sample in self.samples if sample.name not in taken)
         validation = tuple(sample for sample in self.samples if sample.name in taken)
-        return replace(self, samples=training), replace(self, samples=validation, notes=())
+        return replace(self, samples=training), replace(self, samples=validation, notes=(), warnings=())
 
 
 def load_dataset(
@@ -112,8 +117,9 @@ def load_dataset(
 ) -> Dataset:
     """Read annotations, find their images and check that the two fit.
 
-    An image without an annotation file is left out (nobody looked at it), while one whose annotation has no objects is
-    a valid empty image. Boxes without an area, of at most 1 x 1 pixel (as from a click) or outside their image are
+    The annotations are checked as by `retinaj check`, without comparing pixels: errors are refused, warnings are in the data
+    set's `warnings`. An image without an annotation file is left out (nobody looked at it), while one whose annotation has no
+    objects is a valid empty image. Boxes without an area, of at most 1 x 1 pixel (as from a click) or outside their image are
     dropped, and boxes that reach over its border are cut; whatever is left out is listed in the notes.
 
     Args:
@@ -125,33 +131,24 @@ def load_dataset(
         reading: how to read the annotations, where they leave it open; the folder of images is known here.
 
     Raises:
-        RetinaJError: if a file or folder is missing or broken, an image is a stack, annotations belong to images of
-            other sizes, a listed image is missing, a class is not among `class_names`, or nothing is left.
+        RetinaJError: if a file or folder is missing or broken, the check finds errors, an image is a stack, a listed image is
+            missing, a class is not among `class_names`, or nothing is left.
     """
     images, annotations = Path(images), Path(annotations)
     files = ImageFiles(images)
     reading = replace(reading or Reading(), images=images)
-    entries = [require_sound(entry) for entry in read_annotations(annotations, reading)]
+    see_all = f'`retinaj check "{images}" "{annotations}"` lists all there is to say about these data.'
+    _, entries, broken = read_source(annotations, reading)
+    pairs = pair(entries, files)
+    require_no_errors([*broken, *pairs.findings], see_all)
     notes: list[str] = []
-    paired: dict[Path, Annotation] = {}
-    missing: list[Annotation] = []
-    for entry in entries:
-        path = files.find(entry.image_name, entry.stem, entry.source)
-        if path is None:
-            missing.append(entry)
-        elif path in paired:
-            raise RetinaJError(
-                f"{path.name} is annotated twice, in {paired[path].source.name} and in {entry.source.name}; keep one of them."
-            )
-        else:
-            paired[path] = entry
-
+    paired = pairs.annotations
     labels = unique_labels(images, list(paired))
     chosen = [(labels[path], path) for path in paired]
     if names is not None:
         chosen = _limit(chosen, files, read_names(Path(names)), Path(names), notes)
     else:
-        notes += [f"{entry.source.name}: its image {_wanted(entry)} is not in {images}" for entry in missing]
+        notes += [str(each) for each in check_missing(pairs, images)]
         unannotated = [path for path in files.paths if path not in paired]
         notes += _list_unannotated(unannotated, annotations, one_file=any(entry.stem is None for entry in entries))
     if not chosen:
@@ -160,7 +157,13 @@ def load_dataset(
             "(cell1.xml for cell1.png), or COCO with the images' file names."
         )
 
-    cleaned = {path: _clean(path, paired[path], notes) for _, path in chosen}
+    wanted = {path: paired[path] for _, path in chosen}
+    headers = {path: _single_plane(path) for path in wanted}
+    findings = [*check_entries(wanted, headers), *check_classes(wanted)]
+    require_no_errors(findings, see_all)
+    left_out, warnings = notes_and_warnings(findings)
+    notes += left_out
+    cleaned = {path: _clean(entry, headers[path]) for path, entry in wanted.items()}
     if class_names is None:
         class_names = _classes(entries, cleaned.values())
         if not class_names:
@@ -169,11 +172,7 @@ def load_dataset(
         Sample(label, path, relabel(cleaned[path], class_names, f"{paired[path].source} ({path.name})"))
         for label, path in chosen
     )
-    return Dataset(tuple(class_names), samples, tuple(notes))
-
-
-def _wanted(entry: Annotation) -> str:
-    return repr(entry.image_name or entry.source.stem)
+    return Dataset(tuple(class_names), samples, tuple(notes), tuple(warnings))
 
 
 def _list_unannotated(paths: list[Path], annotations: Path, *, one_file: bool) -> list[str]:
@@ -190,8 +189,7 @@ def _limit(
     limited: dict[Path, str] = {}
     absent: list[str] = []
     for name in wanted:
-        # VOC's lists for one class have a second column, -1, 0 or 1
-        key = name if name in index else name.rsplit(maxsplit=1)[0] if name.endswith((" 1", " 0", "-1")) else name
+        key = listed_name(name, index)
         if key in index:
             label, path = index[key]
             limited[path] = label
@@ -208,8 +206,12 @@ def _limit(
     return [(label, path) for path, label in limited.items()]
 
 
-def _clean(path: Path, entry: Annotation, notes: list[str]) -> Boxes:
-    """The boxes that are usable on the image as it is; what happens to the others goes to `notes`."""
+def _single_plane(path: Path) -> ImageHeader:
+    """The header of an image.
+
+    Raises:
+        RetinaJError: if it cannot be read, or the image is a stack.
+    """
     header = read_header(path)
     planes = [f"{axis} = {header.sizes[axis]}" for axis in "tz" if header.sizes.get(axis, 1) > 1]
     if planes:
@@ -217,42 +219,13 @@ def _clean(path: Path, entry: Annotation, notes: list[str]) -> Boxes:
             f"{path} is a stack ({', '.join(planes)}); training takes single planes. In ImageJ, save its slices with "
             "File > Save As > Image Sequence, and annotate those."
         )
-    where = f"{entry.source.name} ({path.name})" if entry.source.stem != path.stem else path.name
-    notes += [f"{where}: {note}" for note in entry.notes]
-    single = np.array([not entry.detail(at).crowd for at in range(len(entry.boxes))], np.bool_)
-    if not single.all():
-        notes.append(f"{where}: has {(~single).sum()} crowd regions, which are no single objects and are left out")
-        entry = entry.select(single)
-    boxes = replace(entry.boxes, plane=None, score=None)
-    actual = (header.width, header.height)
-    limit = np.array([*actual, *actual], np.float32)
-    outside = (boxes.xyxy < -1).any(axis=1) | (boxes.xyxy > limit + 1).any(axis=1)
-    if entry.size is not None and entry.size != actual:
-        turned = " (the image carries an EXIF rotation, which annotations must not follow)" if header.turned else ""
-        message = f"{where}: the annotation is for {_text(entry.size)} pixels, the image has {_text(actual)}{turned}"
-        if outside.any():
-            raise RetinaJError(f"{message}, and {outside.sum()} boxes do not fit. Annotate it as it is now.")
-        notes.append(message)
-    clipped = boxes.clipped(*actual)
-    empty = (boxes.width <= 0) | (boxes.height <= 0)
-    click = (boxes.width <= 1) & (boxes.height <= 1)
-    gone = empty | click | (clipped.area <= 0)
-    for at in np.flatnonzero(gone | outside).tolist():
-        if empty[at]:
-            what = "has no area and is dropped"
-        elif click[at]:
-            what = "is at most one pixel, as from a click, and is dropped"
-        elif gone[at]:
-            what = "lies outside the image and is dropped"
-        else:
-            what = f"reaches out of the image of {_text(actual)} pixels and is cut at its border"
-        corners = ", ".join(f"{value:g}" for value in boxes.xyxy[at])
-        notes.append(f"{where}: {entry.place(at)} ({boxes.names[at]}; {corners}) {what}")
-    return clipped.select(~gone)
+    return header
 
 
-def _text(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
+def _clean(entry: Annotation, header: ImageHeader) -> Boxes:
+    """The boxes that are usable on the image as it is."""
+    boxes = replace(without_crowds(entry).boxes, plane=None, score=None)
+    return boxes.clipped(header.width, header.height).select(~BoxKinds.of(boxes, header).unusable)
 
 
 def _classes(entries: Sequence[Annotation], boxes: Iterable[Boxes]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path, PurePosixPath
 
 from retinaj.errors import RetinaJError
@@ -88,3 +89,12 @@ def read_names(path: Path) -> list[str]:
     except (UnicodeDecodeError, OSError) as error:
         raise RetinaJError(f"{path} is not a text file with one image name per line: {error}.") from error
     return [line.strip() for line in lines if line.strip()]
+
+
+def listed_name(line: str, known: Container[str]) -> str:
+    """The image that a line of a list means: VOC's lists for one class have a second column, -1, 0 or 1.
+
+    >>> listed_name("cell_7  -1", {"cell_7"}), listed_name("cell 1", {"cell 1"})
+    ('cell_7', 'cell 1')
+    """
+    return line if line in known or not line.endswith((" 1", " 0", "-1")) else line.rsplit(maxsplit=1)[0]

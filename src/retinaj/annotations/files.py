@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retinaj.annotations.annotation import Annotation
 from retinaj.errors import RetinaJError
 from retinaj.images import natural_key
+
+if TYPE_CHECKING:
+    from retinaj.annotations.format import Reading
 
 _LOOKED_AT = 20  # files of a folder, to recognise its format
 
@@ -26,6 +30,23 @@ def annotation_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
     if not found:
         raise RetinaJError(f"{path} has no {' or '.join(suffixes)} files in it.")
     return sorted(found, key=lambda file: natural_key(file.name))
+
+
+def read_files(files: Iterable[Path], read_one: Callable[[Path], Annotation], reading: Reading) -> list[Annotation]:
+    """One annotation from each file; a file that is broken as a whole is told to `reading.broken` and left out.
+
+    Raises:
+        RetinaJError: that of the first broken file, if there is no `reading.broken`.
+    """
+    found: list[Annotation] = []
+    for file in files:
+        try:
+            found.append(read_one(file))
+        except RetinaJError as error:
+            if reading.broken is None:
+                raise
+            reading.broken(file, error)
+    return found
 
 
 def first_files(path: Path, suffixes: Sequence[str]) -> list[Path]:

@@ -41,6 +41,8 @@ class Reading:
         columns: for tables, the name of the column for each of RetinaJ's: {"label": "cell type", "x_min": "left"}.
         class_from: for ImageJ ROIs, where the class stands: "name", "group", "property:KEY", or a regular expression with one
             group that is searched for in the name.
+        broken: called with each file that is broken as a whole, and why, so that the other files of the folder are still read;
+            None raises that error. See `retinaj.annotations.files.read_files`.
     """
 
     format: str | None = None
@@ -48,6 +50,7 @@ class Reading:
     classes: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     class_from: str = "name"
+    broken: Callable[[Path, RetinaJError], None] | None = None
 
 
 @dataclass(frozen=True)

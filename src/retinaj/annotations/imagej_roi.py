@@ -13,7 +13,7 @@ import roifile
 from numpy.typing import NDArray
 
 from retinaj.annotations.annotation import Annotation, clean_name
-from retinaj.annotations.files import annotation_files, file_stem, first_files
+from retinaj.annotations.files import annotation_files, file_stem, first_files, read_files
 from retinaj.annotations.format import AnnotationFormat, Reading
 from retinaj.boxes import Boxes
 from retinaj.colours import RGB, class_colours
@@ -219,7 +219,7 @@ def _recognises(path: Path) -> bool:
 
 
 def _read_all(path: Path, reading: Reading) -> list[Annotation]:
-    return [_read_one(file) for file in annotation_files(path, _SUFFIXES)]
+    return read_files(annotation_files(path, _SUFFIXES), _read_one, reading)
 
 
 def _read_one(path: Path) -> Annotation:

@@ -20,7 +20,7 @@ import numpy as np
 from defusedxml.common import DefusedXmlException
 
 from retinaj.annotations.annotation import NO_DETAILS, Annotation, ObjectDetails, clean_name
-from retinaj.annotations.files import annotation_files, beginning, file_stem, first_files
+from retinaj.annotations.files import annotation_files, beginning, file_stem, first_files, read_files
 from retinaj.annotations.format import AnnotationFormat, Reading
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
@@ -222,7 +222,7 @@ def _is_voc(start: bytes) -> bool:
 
 
 def _read_all(path: Path, reading: Reading) -> list[Annotation]:
-    return [read(file) for file in annotation_files(path, (".xml",))]
+    return read_files(annotation_files(path, (".xml",)), read, reading)
 
 
 def _write_all(target: Path, annotations: Iterable[Annotation], class_names: Sequence[str], images: Path | None) -> None:
