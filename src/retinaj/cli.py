@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.check_command import check
 from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
 from retinaj.errors import RetinaJError
 from retinaj.foreign_options import (
@@ -51,6 +52,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(context_settings={"obj": _starting_point})(with_plain_errors(train))
+app.command()(with_plain_errors(check))
 
 _MODEL_FORMS = "model folder, or a package by `retinaj package`: zip, folder, rdf.yaml, or https://…zip#sha256=…"
 Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]
@@ -103,7 +105,7 @@ def evaluate(
         )
     for note in evaluation.dataset.notes:
         say(f"Note: {note}")
-    for warning in evaluation.warnings:
+    for warning in (*evaluation.dataset.warnings, *evaluation.warnings):
         say(f"Warning: {warning}")
     Console().print(evaluation.result.table())
     if is_model_folder(path) and training.is_dir():

@@ -48,9 +48,9 @@ class BoxKinds:
             never = np.zeros(len(boxes), np.bool_)
             return cls(swapped, empty, click, never, never)
         limit = np.array([header.width, header.height] * 2, np.float32)
-        beyond = (boxes.xyxy < -_SLACK).any(axis=1) | (boxes.xyxy > limit + _SLACK).any(axis=1)
+        beyond = ((boxes.xyxy < -_SLACK) | (boxes.xyxy > limit + _SLACK)).any(axis=1)
         gone = boxes.clipped(header.width, header.height).area <= 0
-        return cls(swapped, empty, click, gone & ~swapped & ~empty & ~click, beyond)
+        return cls(swapped, empty, click, gone & ~swapped & ~empty & ~click, np.asarray(beyond))
 
     @property
     def unusable(self) -> NDArray[np.bool_]:
@@ -90,7 +90,7 @@ def check_boxes(
             yield from _each(single, image, "over-border", over, f"reaches out of the image of {pixels} and is cut there")
     yield from _each(single, image, "swapped-corners", kinds.swapped, "has swapped corners")
     yield from _each(single, image, "zero-area", kinds.empty, "has no area")
-    yield from _each(single, image, "one-pixel", kinds.click, "is at most one pixel, as from a click")
+    yield from _each(single, image, "zero-area", kinds.click, "is at most one pixel, as from a click")
     yield from _check_pairs(single, image, ~(kinds.swapped | kinds.empty | kinds.click), same_object)
 
 

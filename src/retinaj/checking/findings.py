@@ -120,11 +120,6 @@ CHECKS: Mapping[str, Check] = {
         "Boxes without an area",
         "Draw the box again if there is an object; training leaves it out, and `--fix` removes it.",
     ),
-    "one-pixel": Check(
-        Grade.WARNING,
-        "Boxes of at most one pixel",
-        "Probably a click by mistake: delete it, or draw the box again. Training leaves it out.",
-    ),
     "outside": Check(
         Grade.WARNING,
         "Boxes outside their image",

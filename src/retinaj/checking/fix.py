@@ -196,9 +196,9 @@ def _remove(entry: Annotation, same_object: float, changes: list[Change]) -> Ann
     """Without boxes that have no area, and without second copies."""
     boxes = entry.boxes
     kinds = BoxKinds.of(boxes, None)
-    gone = kinds.empty.copy()
+    gone = kinds.empty | kinds.click
     changes += [
-        Change("zero-area", entry.source, entry.place(at), f"{describe_box(boxes, at)} is removed: it has no area")
+        Change("zero-area", entry.source, entry.place(at), f"{describe_box(boxes, at)} is removed: there is no area in it")
         for at in np.flatnonzero(gone).tolist()
     ]
     single = np.array([not entry.detail(at).crowd for at in range(len(boxes))], np.bool_)

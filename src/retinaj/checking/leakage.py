@@ -119,7 +119,7 @@ def _identical(prints: Mapping[Path, Fingerprint], part_of: Mapping[Path, str]) 
 
 def _identical_finding(one: Path, other: Path, part_of: Mapping[Path, str]) -> Finding:
     if part_of[one] != part_of[other]:
-        message = f"({part_of[one]}) has the same pixels as {other.name} ({part_of[other]})"
+        message = f"has the same pixels as {other.name} (in {part_of[one]} and in {part_of[other]})"
         return Finding("identical-across-parts", one, message, image=one, other_image=other)
     return Finding("identical-images", one, f"has the same pixels as {other.name}", image=one, other_image=other)
 
@@ -247,7 +247,7 @@ def _alike(
         how = "shows nearly the same field as"
     else:
         how = f"shows {shift.area:.0%} of the field of"
-    message = f"({part_of[one]}) {how} {other.name} ({part_of[other]})"
+    message = f"{how} {other.name} (in {part_of[one]} and in {part_of[other]})"
     check = "identical-across-parts" if shift.is_copy else "overlap-across-parts"
     boxes = (
         ((), ()) if shift.turned else tuple((_common(shift, size, sign),) for size, sign in zip(sizes, (1, -1), strict=True))

@@ -64,7 +64,7 @@ def detail_of(grey: NDArray[np.float32]) -> Detail:
     scale = DETAIL / max(height, width)
     small = reduced(grey, max(1, round(width * scale)), max(1, round(height * scale)))
     structure = _structure(small, 9)
-    return Detail(structure, scipy.fft.rfft2(structure).astype(np.complex64))
+    return Detail(structure, np.asarray(scipy.fft.rfft2(structure), np.complex64))
 
 
 def square_of(grey: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,7 +77,7 @@ def spectra(thumbs: NDArray[np.float32]) -> NDArray[np.complex64]:
     side = thumbs.shape[1]
     window = np.hanning(side + 2)[1:-1].astype(np.float32)
     centred = thumbs - thumbs.mean(axis=(1, 2), keepdims=True)
-    found = scipy.fft.rfft2(centred * (window[:, None] * window), workers=-1)
+    found = np.asarray(scipy.fft.rfft2(centred * (window[:, None] * window), workers=-1))
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     weight = np.exp(-((frequency / 0.25) ** 2) / 2)
     weight[0, 0] = 0
@@ -87,7 +87,7 @@ def spectra(thumbs: NDArray[np.float32]) -> NDArray[np.complex64]:
 
 def peaks(others: NDArray[np.complex64], one: NDArray[np.complex64], side: int) -> NDArray[np.float32]:
     """How well `one` fits onto each of `others` at the best shift: float32 [N], 1 for the same image."""
-    fitted = scipy.fft.irfft2(others * one.conj(), s=(side, side), workers=-1)
+    fitted = np.asarray(scipy.fft.irfft2(others * one.conj(), s=(side, side), workers=-1), np.float32)
     return fitted.reshape(len(others), side * side).max(axis=1) * (side * side)
 
 
@@ -103,7 +103,7 @@ def find_shift(first: Detail, second: Detail) -> Shift | None:
     height, width = first.structure.shape
     cross = first.spectrum * second.spectrum.conj()
     cross /= np.sqrt(np.abs(cross)) + 1e-6
-    fitted = scipy.fft.irfft2(cross, s=(height, width))
+    fitted = np.asarray(scipy.fft.irfft2(cross, s=(height, width)), np.float32)
     best: Shift | None = None
     for peak in np.argpartition(fitted.ravel(), -_PEAKS)[-_PEAKS:].tolist():
         y, x = divmod(peak, width)
@@ -168,7 +168,7 @@ def vectors(thumbs: NDArray[np.float32], side: int = 32) -> NDArray[np.float32]:
 
 def _structure(pixels: NDArray[np.float32], coarse: float) -> NDArray[np.float32]:
     """Without noise and without shading."""
-    return gaussian_filter(pixels, 0.75) - gaussian_filter(pixels, coarse, truncate=3)
+    return np.asarray(gaussian_filter(pixels, 0.75) - gaussian_filter(pixels, coarse, truncate=3), np.float32)
 
 
 def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -194,7 +194,7 @@ def _blocks_with_structure(
     strength = np.maximum(
         (_blocks(a) ** 2).mean(axis=1) / (energy_a + 1e-12), (_blocks(b) ** 2).mean(axis=1) / (energy_b + 1e-12)
     )
-    dy, dx = np.gradient(a)
+    dy, dx = (np.asarray(each, np.float32) for each in np.gradient(a))
     yy, xx, xy = (_blocks(each).mean(axis=1) for each in (dy * dy, dx * dx, dx * dy))
     spread = np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
     weaker, stronger = (xx + yy) / 2 - spread, (xx + yy) / 2 + spread

@@ -9,9 +9,7 @@ from retinaj.errors import RetinaJError
 
 _SHOWN = 10
 # What is left out or changed when the data are loaded, rather than taken as it is.
-_LEFT_OUT = frozenset(
-    {"zero-area", "one-pixel", "outside", "over-border", "size-differs", "doubtful", "crowd", "missing-image"}
-)
+_LEFT_OUT = frozenset({"zero-area", "outside", "over-border", "size-differs", "doubtful", "crowd", "missing-image"})
 
 
 def require_no_errors(findings: Sequence[Finding], how_to_see_all: str) -> None:

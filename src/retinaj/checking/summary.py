@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +15,7 @@ from retinaj.checking.findings import CHECKS, Finding, Grade
 from retinaj.checking.run import CheckResult
 
 JSON_FORMAT, JSON_VERSION = "retinaj-check", 1
-_EXAMPLES = 8  # of one check, in the table
+_EXAMPLES = 8  # of one check, on the terminal
 _COLOURS = {Grade.ERROR: "red", Grade.WARNING: "yellow", Grade.NOTE: "cyan"}
 
 
@@ -63,22 +64,31 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 
 def table(result: CheckResult) -> Table:
-    """What was found, a row for each check, errors first, with the first places."""
+    """How much was found: a row for each check, errors first."""
     shown = Table(box=SIMPLE_HEAD)
     shown.add_column("Grade")
-    shown.add_column("What was found, and what to do", ratio=2)
+    shown.add_column("What was found")
     shown.add_column("Count", justify="right")
-    shown.add_column("Where", ratio=3, overflow="fold")
     for check, count in result.counts().items():
-        found = result.of(check)
-        where = [escape(str(each)) for each in found[:_EXAMPLES]]
-        if count > _EXAMPLES:
-            where.append(f"… and {count - _EXAMPLES:,} more: all are in the report (--report)")
         kind = CHECKS[check]
         colour = _COLOURS[kind.grade]
-        what = f"[bold]{escape(kind.title)}[/bold]\n{escape(kind.advice)}"
-        shown.add_row(f"[{colour}]{kind.grade}[/{colour}]", what, f"{count:,}", "\n".join(where))
+        shown.add_row(f"[{colour}]{kind.grade}[/{colour}]", escape(kind.title), f"{count:,}")
     return shown
+
+
+def details(result: CheckResult) -> Iterator[str]:
+    """The errors and warnings, line by line: the first places of each check, and what to do."""
+    for check, count in result.counts().items():
+        kind = CHECKS[check]
+        if kind.grade is Grade.NOTE:
+            continue
+        yield f"{kind.grade.capitalize()}: {kind.title}"
+        for finding in result.of(check)[:_EXAMPLES]:
+            yield f"  {finding}"
+        if count > _EXAMPLES:
+            yield f"  … and {count - _EXAMPLES:,} more; --report lists all."
+        yield f"  → {kind.advice}"
+        yield ""
 
 
 def totals(result: CheckResult) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +23,7 @@ from retinaj.network.untyped import keras, tf
 from retinaj.training.console import TrainingConsole
 from retinaj.training.data import ImageStore, WindowSource
 from retinaj.training.history import EpochRow, History
+from retinaj.training.leakage_warning import leakage_lines
 from retinaj.training.plan import plan_model
 from retinaj.training.run_folder import Run, load_run, open_log, require_same_images, save_run, save_sample
 from retinaj.training.settings import TrainingSettings
@@ -82,11 +84,14 @@ def train(
         require_absent(output)
         settings = settings or TrainingSettings(**(start.settings() if start else {}))
     training_set, validation_set = _load(images, annotations, names, validation, settings, reading)
-    _tell_notes(training_set, validation_set, console)
+    _tell("Note", (*training_set.notes, *validation_set.notes), console)
+    _tell("Warning", (*training_set.warnings, *validation_set.warnings), console)
     if run is not None:
         require_same_images(run, training_set, validation_set, output)
         network = _initial_network(run.record, start, resuming=has_state)
     else:
+        for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
+            _say(console, line)
         record = plan_model(output.name, training_set, validation_set, settings, lambda line: _say(console, line), start)
         run = Run.of(record, training_set, validation_set)
         network = _initial_network(record, start, resuming=False)  # before anything is written: fetching weights can fail
@@ -298,10 +303,9 @@ def _load(
     return dataset, chosen
 
 
-def _tell_notes(training: Dataset, validation: Dataset, console: Console) -> None:
+def _tell(kind: str, lines: Sequence[str], console: Console) -> None:
     shown = 20
-    notes = (*training.notes, *validation.notes)
-    for note in notes[:shown]:
-        _say(console, f"Note: {note}")
-    if len(notes) > shown:
-        _say(console, f"Note: and {len(notes) - shown} more of this kind.")
+    for line in lines[:shown]:
+        _say(console, f"{kind}: {line}")
+    if len(lines) > shown:
+        _say(console, f"{kind}: and {len(lines) - shown} more of this kind; `retinaj check` lists all.")
