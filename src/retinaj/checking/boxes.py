@@ -102,7 +102,13 @@ def corners_of(boxes: Boxes, at: int) -> Corners:
 
 def describe_box(boxes: Boxes, at: int) -> str:
     """A box's class and corners in brackets, for messages."""
-    return f"({boxes.names[at]}; {', '.join(f'{value:g}' for value in boxes.xyxy[at])})"
+    # Not boxes.names[at], which makes a list of all names each time.
+    return f"({class_of(boxes, at)}; {', '.join(f'{value:g}' for value in boxes.xyxy[at])})"
+
+
+def class_of(boxes: Boxes, at: int) -> str:
+    """The name of one box's class."""
+    return boxes.class_names[boxes.label[at]]
 
 
 def _each(entry: Annotation, image: Path, check: str, chosen: NDArray[np.bool_], what: str) -> Iterator[Finding]:
@@ -140,7 +146,7 @@ def _check_pairs(entry: Annotation, image: Path, usable: NDArray[np.bool_], same
         both = (corners_of(boxes, first), corners_of(boxes, second))
         place = f"{entry.place(first)} and {entry.place(second)}"
         if boxes.label[first] != boxes.label[second]:
-            names = f"{boxes.names[first]!r} and {boxes.names[second]!r}"
+            names = f"{class_of(boxes, first)!r} and {class_of(boxes, second)!r}"
             yield Finding("two-classes", entry.source, f"are one box as {names} (IoU {overlap:.2f})", place, image, both)
         elif both[0] == both[1]:
             message = f"{describe_box(boxes, first)} are the same box"

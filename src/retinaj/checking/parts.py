@@ -70,7 +70,7 @@ def find_parts(images: Path, annotations: Sequence[Path], given: Mapping[str, Pa
         given = _voc_lists(Path(images), whole)
     if not given:
         return [Part("all", whole)]
-    parts = [_given_part(name, path, whole) for name, path in given.items()]
+    parts = [_given_part(name, given[name], whole) for name in (TRAINING, VALIDATION, TEST) if name in given]
     if TRAINING not in given:
         parts.insert(0, Part(TRAINING, whole, rest=True))
     return parts
