@@ -49,9 +49,7 @@ def test_findings_are_printed_errors_first_and_errors_fail(folders):
         "Error: Boxes with swapped corners\n  f1.png: object 1 (cell; 30, 6, 5, 40) has swapped corners\n  → If" in done.output
     )
     assert done.output.index("Error: ") < done.output.index("Warning: Boxes without an area")
-    assert re.search(
-        r"note +Annotations that state another number of channels than +1", done.output.replace("the image has", "")
-    )
+    assert re.search(r"note +Annotations that state another number .* 1 *\n", done.output)
     assert "Found 1 error, 1 warning, 1 note." in done.output
     assert "The pixels were not looked at" in done.output
     pascal_voc.write(
@@ -91,7 +89,7 @@ def test_the_report_has_a_page_and_json(folders, tmp_path):
     assert stored["findings"][0]["boxes"] == [[30, 6, 5, 40]]
     assert stored["findings"][1]["other_image"] == str(folders[0] / "f2.png")
     page = (tmp_path / "report" / "check.html").read_text(encoding="utf-8")
-    body = ElementTree.fromstring(page[page.index("<body>") : page.index("</body>") + 7].replace("<br>", "<br/>"))
+    body = ElementTree.fromstring(page[page.index("<body>") : page.index("</body>") + 7])
     assert len(body.findall(".//image")) == 4  # the swapped box, the one without area, and two of the copies
     assert [each.get("id") for each in body.findall("section") if each.get("id")] == list(stored["counts"])
     assert "<code>--fix</code>" in page
@@ -121,7 +119,7 @@ def test_fixing_says_what_was_done(folders, tmp_path):
     spoil(folders)
     done = run(*folders, "--quick", "--fix", tmp_path / "fixed")
     assert done.exit_code == 1
-    assert f"Corrected copy: {tmp_path / 'fixed'}, with 3 changes." in done.output
+    assert f"Corrected copy: {tmp_path / 'fixed'}, with 4 changes." in done.output
     assert "0 errors and warnings are left for you to decide" in done.output
     assert run(folders[0], tmp_path / "fixed" / "annotations", "--quick").exit_code == 0
 

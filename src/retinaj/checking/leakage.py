@@ -51,7 +51,8 @@ def compare_parts(parts: Mapping[str, Sequence[Path]], *, seconds: float = 60, p
     """Find images that show the same and are in different parts; of a single part, only identical ones.
 
     Copies are found also where they were stored in another format, with another contrast, resized, turned by 90 degrees or
-    mirrored; overlaps, of a quarter of the field at least, among images of equal size.
+    mirrored; overlapping fields among images of equal size, where they share half of the field or more, often also with less. A
+    regular pattern, such as a grid of lines, may be taken for an overlap.
 
     Args:
         parts: the images of each part; one that is in several counts for the first.

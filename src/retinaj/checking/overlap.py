@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 
 from retinaj.checking.fingerprints import reduced
 
@@ -22,6 +22,7 @@ SQUARE = 128  # side of what turned and resized copies are compared on
 _LEAST_SHARE = 0.25  # of the image: neighbours that share less are not taken for the same field
 _BLOCK = 18  # pixels
 _LEAST_BLOCKS = 8  # with structure, for an overlap
+_FULL = 0.3  # share of such blocks from which on they need not be in separate groups
 _AGREEMENT = 0.84  # correlation that three of four blocks with structure reach; chosen on real images, see the tests
 _COPY = 0.97  # correlation of copies as a whole
 _PEAKS = 3  # shifts that are tried for a pair
@@ -129,13 +130,19 @@ def _compare(first: NDArray[np.float32], second: NDArray[np.float32], dy: int, d
         return None
     if not (area > 0.9 and agreement >= _COPY):
         structured = _blocks_with_structure(a, b, float((first**2).mean()), float((second**2).mean()))
-        if structured.sum() < _LEAST_BLOCKS:
+        if structured.sum() < _LEAST_BLOCKS or not _is_spread(structured, wide // _BLOCK):
             return None
         each = _block_correlation(a, b)[structured]
         agreement = float(np.quantile(each, 0.25))
         if agreement < _AGREEMENT:
             return None
     return Shift(dx / width, dy / height, area, agreement)
+
+
+def _is_spread(structured: NDArray[np.bool_], columns: int) -> bool:
+    """Not one object alone, which fits onto every other one of its kind."""
+    _, groups = label(structured.reshape(-1, columns), np.ones((3, 3)))
+    return groups > 1 or float(structured.mean()) >= _FULL
 
 
 def find_copy(first: NDArray[np.float32], second: NDArray[np.float32]) -> Shift | None:

@@ -34,7 +34,7 @@ class _Section:
     @property
     def advice(self) -> Markup:
         """What to do, with names of options set apart."""
-        return Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", escape(self.check.advice)))  # noqa: S704  (escaped before)
+        return Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", str(escape(self.check.advice))))  # noqa: S704  (escaped before)
 
     @property
     def listed(self) -> list[Finding]:
