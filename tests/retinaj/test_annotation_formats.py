@@ -119,3 +119,17 @@ def test_faults_are_collected_and_refused_on_demand(tmp_path):
     )
     with pytest.raises(RetinaJError, match=r"a\.xml: object 1: <xmin> is missing.*1 more"):
         require_sound(read)
+
+
+@pytest.mark.parametrize("chosen", [each for each in FORMATS if each.layout == "folder"], ids=lambda each: each.name)
+def test_a_broken_file_hides_no_other_from_who_wants_to_know_all(tmp_path, images, chosen):
+    target = target_of(tmp_path, chosen)
+    write_annotations(target, annotations(tmp_path / "x"), chosen, images=images)
+    [file] = [path for path in target.rglob("*") if path.is_file() and path.stem.split("_")[0] == "a"]
+    file.write_bytes(b"\0\xff<" * 100)
+    broken = []
+    read = read_annotations(target, Reading(format=chosen.name, images=images, broken=lambda path, _: broken.append(path)))
+    assert [(each.image_name or each.stem).rsplit(".")[0] for each in read if not each.faults] == ["b"]
+    assert broken == [file] or any(each.faults for each in read)
+    with pytest.raises(RetinaJError, match=file.name):
+        [require_sound(each) for each in read_annotations(target, Reading(format=chosen.name, images=images))]

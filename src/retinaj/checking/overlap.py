@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import scipy.fft
@@ -141,7 +142,7 @@ def _compare(first: NDArray[np.float32], second: NDArray[np.float32], dy: int, d
 
 def _is_spread(structured: NDArray[np.bool_], columns: int) -> bool:
     """Not one object alone, which fits onto every other one of its kind."""
-    _, groups = label(structured.reshape(-1, columns), np.ones((3, 3)))
+    _, groups = cast("tuple[object, int]", label(structured.reshape(-1, columns), np.ones((3, 3))))
     return groups > 1 or float(structured.mean()) >= _FULL
 
 
