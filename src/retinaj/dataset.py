@@ -14,11 +14,12 @@ from retinaj.boxes import Boxes
 from retinaj.checking.boxes import BoxKinds, without_crowds
 from retinaj.checking.classes import check_classes
 from retinaj.checking.entries import check_entries, read_source
+from retinaj.checking.images import read_headers
 from retinaj.checking.pairing import check_missing, pair
 from retinaj.checking.refusal import notes_and_warnings, require_no_errors
 from retinaj.errors import RetinaJError
 from retinaj.image_files import ImageFiles, listed_name, read_names, unique_labels
-from retinaj.images import ImageHeader, read_header
+from retinaj.images import ImageHeader
 
 
 @dataclass(frozen=True)
@@ -158,12 +159,12 @@ def load_dataset(
         )
 
     wanted = {path: paired[path] for _, path in chosen}
-    headers = {path: _single_plane(path) for path in wanted}
-    findings = [*check_entries(wanted, headers), *check_classes(wanted)]
+    headers, unreadable = read_headers(list(wanted))
+    findings = [*unreadable, *check_entries(wanted, headers), *check_classes(wanted)]
     require_no_errors(findings, see_all)
     left_out, warnings = notes_and_warnings(findings)
     notes += left_out
-    cleaned = {path: _clean(entry, headers[path]) for path, entry in wanted.items()}
+    cleaned = {path: _clean(entry, _single_plane(path, headers[path])) for path, entry in wanted.items()}
     if class_names is None:
         class_names = _classes(entries, cleaned.values())
         if not class_names:
@@ -206,13 +207,8 @@ def _limit(
     return [(label, path) for path, label in limited.items()]
 
 
-def _single_plane(path: Path) -> ImageHeader:
-    """The header of an image.
-
-    Raises:
-        RetinaJError: if it cannot be read, or the image is a stack.
-    """
-    header = read_header(path)
+def _single_plane(path: Path, header: ImageHeader) -> ImageHeader:
+    """The header itself, if the image is no stack."""
     planes = [f"{axis} = {header.sizes[axis]}" for axis in "tz" if header.sizes.get(axis, 1) > 1]
     if planes:
         raise RetinaJError(

@@ -94,7 +94,7 @@ def test_objects_that_are_not_numbers_or_have_no_class(folders):
     )
     result = check(folders)
     assert [str(each) for each in result.of("unreadable-object")] == [
-        "f1.png: object 1: <ymin> is 'NaN'; expected a number of pixels",
+        "f1.png: object 1 <ymin> is 'NaN'; expected a number of pixels",
         "f1.png: object 2 has no <name>; give it a class",
     ]
     assert result.graded()[Grade.ERROR] == 2
@@ -175,8 +175,8 @@ def test_parts_by_lists(folders, tmp_path):
     result = check_dataset(folders[0], find_parts(*_whole(folders), lists), compare=False)
     assert dict(result.parts) == {"training": 1, "validation": 1, "test": 2}
     assert [str(each) for each in result.findings] == [
-        f"validation.txt: lists 'f9', which is not in {folders[0]}",
-        "f1.png: is in validation and in test",
+        f"validation.txt lists 'f9', which is not in {folders[0]}",
+        "f1.png is in validation and in test",
     ]
     voc(folders, "f2", CELLS, ("mite",))
     lists["training"] = tmp_path / "training.txt"
@@ -186,7 +186,7 @@ def test_parts_by_lists(folders, tmp_path):
     result = check_dataset(folders[0], find_parts(*_whole(folders), lists), compare=False)
     assert [str(each) for each in result.findings] == [
         "f2.png: object 1 is of the class 'mite', which test has (2 objects) and training has not",
-        "f1.png: is in none of training, validation, test",
+        "f1.png is in none of training, validation, test",
     ]
 
 

@@ -127,3 +127,23 @@ def test_the_peak_of_an_image_with_itself_is_one():
     fit = peaks(found, found[0], 64)
     assert fit[0] == pytest.approx(1, abs=1e-3)
     assert fit[1] < 0.4
+
+
+def test_training_is_told_what_was_compared_and_found(tmp_path):
+    from retinaj.training.leakage_warning import leakage_lines
+
+    training = [save(tmp_path / f"t{at}.png", field(at)[:200, :240]) for at in range(7)]
+    validation = [save(tmp_path / f"v{at}.png", field(20 + at)[:200, :240]) for at in range(2)]
+    assert list(leakage_lines(training, validation)) == [
+        "Compared 14 pairs of training and validation images: no copies, no overlapping fields."
+    ]
+    copies = [save(tmp_path / f"c{at}.png", field(at)[:200, :240]) for at in range(7)]
+    lines = list(leakage_lines(training, copies))
+    assert lines[:2] == [
+        "Warning: t0.png has the same pixels as c0.png (in training and in validation)",
+        "Warning: t1.png has the same pixels as c1.png (in training and in validation)",
+    ]
+    assert lines[5:] == [
+        "Compared 49 pairs of training and validation images: 7 of them copies or overlapping fields, so that validation "
+        "flatters the model (5 are above; `retinaj check` lists all)."
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from retinaj.checking.pairing import without_path
 from retinaj.errors import RetinaJError
 from retinaj.images import ImageHeader
 
+# A fault begins with its place: "object 3: <xmin> is missing", "line 7 has 3 numbers".
+_PLACE = re.compile(r"(\w+ \d+):? (.+)", re.DOTALL)
+
 
 def check_entries(
     pairs: Mapping[Path, Annotation], headers: Mapping[Path, ImageHeader], same_object: float = SAME_OBJECT
@@ -20,7 +24,9 @@ def check_entries(
     """What can be said about each annotation by itself: objects that cannot be read, doubts of the reader, boxes."""
     for image, entry in pairs.items():
         for fault in entry.faults:
-            yield Finding("unreadable-object", entry.source, fault.removesuffix("."), image=image)
+            begin = _PLACE.match(fault)
+            place, message = begin.groups() if begin else ("", fault)
+            yield Finding("unreadable-object", entry.source, message.removesuffix("."), place, image)
         for note in entry.notes:
             yield Finding("doubtful", entry.source, note, image=image)
         yield from check_boxes(entry, image, headers.get(image), same_object)

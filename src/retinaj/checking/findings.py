@@ -9,6 +9,8 @@ from pathlib import Path
 
 from retinaj.images import natural_key
 
+_VERBS = ("is ", "has ", "shows ", "lists ", "cannot ", "begins ", "contains ", "defines ")
+
 Corners = tuple[float, float, float, float]
 
 
@@ -209,7 +211,14 @@ class Finding:
         return self.image.name if self.image.stem == self.file.stem else f"{self.file.name} ({self.image.name})"
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.place} {self.message}" if self.place else f"{self.where}: {self.message}"
+        return self.said_of(self.where)
+
+    def said_of(self, subject: str) -> str:
+        """A sentence about the file, which may be named as it suits the place."""
+        if self.place:
+            return f"{subject}: {self.place} {self.message}"
+        # "a.png is damaged", but "a.xml: the annotation is for 40 x 20 pixels"
+        return f"{subject}{' ' if self.message.startswith(_VERBS) else ': '}{self.message}"
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

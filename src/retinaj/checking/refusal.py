@@ -48,4 +48,4 @@ def notes_and_warnings(findings: Iterable[Finding]) -> tuple[list[str], list[str
 def _full(finding: Finding) -> str:
     """With the whole path, to find the file."""
     named = f" ({finding.image.name})" if finding.image not in (None, finding.file) else ""
-    return f"{finding.file}{named}: {f'{finding.place} {finding.message}'.lstrip()}"
+    return finding.said_of(f"{finding.file}{named}")

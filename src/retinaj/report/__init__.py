@@ -64,7 +64,7 @@ def write_report(
         precision_recall=Markup(draw_precision_recall(result)),  # noqa: S704  (drawn by us, text escaped)
         counts=Markup(draw_counts(reviews, _class_names(result))),  # noqa: S704  (as above)
         groups=_groups(worst, best),
-        notes=dataset.notes,
+        notes=(*dataset.notes, *dataset.warnings),
     )
     write_text(Path(path), page)
 
