@@ -110,7 +110,7 @@ def test_sizes_and_channels_that_contradict_the_image(folders):
         ("size-differs", "f0.xml", ""),
         ("depth-differs", "f2.xml", ""),
     ]
-    assert result.findings[0].message.endswith("the image has 96 x 96, and 1 boxes do not fit")
+    assert result.findings[0].message.endswith("the image has 96 x 96, and 1 box does not fit")
     assert result.findings[2].message == "the annotation states 3 channels, the image has 1 channel"
 
 

@@ -123,7 +123,7 @@ def test_annotations_for_another_size(folders):
     voc(annotations / "a.xml", CELL, size=(40, 20))
     assert "the annotation is for 40 x 20 pixels, the image has 20 x 10" in load_dataset(images, annotations).notes[0]
     voc(annotations / "a.xml", Boxes([[30, 1, 38, 18]], [0], ("cell",)), size=(40, 20))
-    with pytest.raises(RetinaJError, match="1 boxes do not fit"):
+    with pytest.raises(RetinaJError, match="1 box does not fit"):
         load_dataset(images, annotations)
 
 

@@ -16,6 +16,7 @@ from retinaj.checking.near_boxes import near_pairs
 from retinaj.images import ImageHeader
 
 SAME_OBJECT = 0.8  # IoU from which on two boxes are taken for one object: touching cells of one shape stay below
+_SHOWN_MISFITS = 20
 _SLACK = 1.0  # pixels beyond the border that are rounding, and not worth a word
 
 
@@ -81,7 +82,7 @@ def check_boxes(
         yield Finding("crowd", entry.source, f"has {crowds} crowd regions, which are no single objects", image=image)
     kinds = BoxKinds.of(single.boxes, header)
     if header is not None:
-        yield from _check_size(entry, image, header, kinds)
+        yield from _check_size(single, image, header, kinds)
         pixels = f"{header.width} x {header.height} pixels"
         misfit = _is_for_another_size(entry, header) and bool(kinds.beyond.any())
         if not misfit:
@@ -128,9 +129,10 @@ def _check_size(entry: Annotation, image: Path, header: ImageHeader, kinds: BoxK
             f"the annotation is for {entry.size[0]} x {entry.size[1]} pixels, "
             f"the image has {header.width} x {header.height}{turned}"
         )
-        if count := int(kinds.beyond.sum()):
-            message += f", and {count} boxes do not fit"
-        yield Finding("other-size" if count else "size-differs", entry.source, message, image=image)
+        if misfits := np.flatnonzero(kinds.beyond).tolist():
+            message += f", and {len(misfits)} {'boxes do' if len(misfits) > 1 else 'box does'} not fit"
+        boxes = tuple(corners_of(entry.boxes, at) for at in misfits[:_SHOWN_MISFITS])
+        yield Finding("other-size" if misfits else "size-differs", entry.source, message, image=image, boxes=boxes)
     if entry.depth is not None and entry.depth != header.channels:
         message = f"the annotation states {_channels(entry.depth)}, the image has {_channels(header.channels)}"
         yield Finding("depth-differs", entry.source, message, image=image)

@@ -46,7 +46,7 @@ class Change:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.file.name}: {self.place} {self.what}" if self.place else f"{self.file.name}: {self.what}"
+        return f"{self.file.name}: {self.place} {self.what}" if self.place else f"{self.file.name} {self.what}"
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _fit_to_image(entry: Annotation, header: ImageHeader | None, changes: list[C
         changes.append(Change("size-differs", entry.source, "", what))
         entry = replace(entry, size=size)
     if entry.depth is not None and entry.depth != header.channels:
-        what = f"states {header.channels} channels, as the image has, instead of {entry.depth}"
+        what = f"states the number of channels that the image has, {header.channels}, instead of {entry.depth}"
         changes.append(Change("depth-differs", entry.source, "", what))
         entry = replace(entry, depth=header.channels)
     return entry
