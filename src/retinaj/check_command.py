@@ -59,7 +59,7 @@ def check(
             require_absent(target)
     given = {name: path for name, path in ((TRAINING, train), (VALIDATION, validation), (TEST, test)) if path is not None}
     parts = find_parts(images, annotations, given)
-    with progress_bar("reading images") as progress:
+    with progress_bar("reading and comparing") as progress:
         result = check_dataset(
             images,
             parts,

@@ -118,7 +118,12 @@ def test_progress_can_cancel(pair):
 
     with pytest.raises(KeyboardInterrupt):
         pair(FIRST, progress=cancel)
-    assert done == [(0, 8), (1, 8), (2, 8), (3, 8)]
+    assert done == [(0, 16), (1, 16), (2, 16), (3, 16)]
+    done.clear()
+    pair(FIRST, progress=lambda at, total: done.append((at, total)))
+    assert done == sorted(done)
+    assert done[7] == (7, 16)
+    assert 12 <= done[-1][0] <= 16
 
 
 def test_the_peak_of_an_image_with_itself_is_one():

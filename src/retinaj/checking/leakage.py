@@ -57,7 +57,7 @@ def compare_parts(parts: Mapping[str, Sequence[Path]], *, seconds: float = 60, p
     Args:
         parts: the images of each part; one that is in several counts for the first.
         seconds: for reading all images, and again for comparing them: what is not done by then is left out, and said.
-        progress: called with (images read, images in all).
+        progress: called with (steps done, steps in all): one for reading each image, and one for comparing it.
     """
     part_of: dict[Path, str] = {}
     for part, paths in parts.items():
@@ -69,7 +69,12 @@ def compare_parts(parts: Mapping[str, Sequence[Path]], *, seconds: float = 60, p
     same = _identical(prints, part_of)
     found.findings += [_identical_finding(*pair, part_of) for pair in same]
     if len(parts) > 1:
-        _compare_all(prints, part_of, {frozenset(pair) for pair in same}, found, time.monotonic() + seconds)
+
+        def tell(share: float) -> None:
+            if progress is not None:
+                progress(len(part_of) + int(share * len(part_of)), 2 * len(part_of))
+
+        _compare_all(prints, part_of, {frozenset(pair) for pair in same}, found, time.monotonic() + seconds, tell)
     return found
 
 
@@ -77,7 +82,7 @@ def _read_all(paths: list[Path], found: Comparison, deadline: float, progress: P
     prints: dict[Path, Fingerprint] = {}
     for done, (path, future) in enumerate(_in_threads(fingerprint, paths)):
         if progress is not None:
-            progress(done, len(paths))
+            progress(done, 2 * len(paths))
         if time.monotonic() > deadline:
             message = f"reading took too long: {len(paths) - done} of {len(paths)} images were not compared with others"
             found.findings.append(Finding("not-compared", path.parent, message))
@@ -131,6 +136,7 @@ def _compare_all(
     known: set[frozenset[Path]],
     found: Comparison,
     deadline: float,
+    tell: Callable[[float], None],
 ) -> None:
     """Copies and overlaps across the parts, but for the pairs that are known to be identical."""
     paths = [path for path, each in prints.items() if not each.flat]
@@ -140,7 +146,7 @@ def _compare_all(
     sizes = [prints[path].size for path in paths]
     thumbs = np.stack([prints[path].thumb for path in paths])
     copies = _likely_copies(thumbs, part)
-    overlaps = _likely_overlaps(thumbs, part, sizes, found, deadline)
+    overlaps = _likely_overlaps(thumbs, part, sizes, found, deadline, tell)
     if found.pairs < found.all_pairs:
         message = f"comparing took too long: {found.pairs:,} of {found.all_pairs:,} pairs across the parts were compared"
         found.findings.append(Finding("not-compared", paths[0].parent, message))
@@ -149,6 +155,7 @@ def _compare_all(
     left = len(copies) + len(overlaps)
     for at, (one, other) in enumerate([*copies, *overlaps]):
         pair = (paths[one], paths[other])
+        tell(0.5 + 0.5 * at / left)
         if frozenset(pair) in known:
             continue
         if time.monotonic() > deadline:
@@ -186,6 +193,7 @@ def _likely_overlaps(
     sizes: Sequence[tuple[int, int]],
     found: Comparison,
     deadline: float,
+    tell: Callable[[float], None],
 ) -> list[tuple[int, int]]:
     """Pairs across parts and of one size whose small versions fit at some shift, the best first."""
     groups = [np.flatnonzero([size == each for each in sizes]) for size in dict.fromkeys(sizes)]
@@ -200,6 +208,7 @@ def _likely_overlaps(
     for group, masks in zip(groups, across, strict=True):
         spectrum = spectra(thumbs[group])
         for at, mask in enumerate(masks):
+            tell(0.5 * found.pairs / max(1, found.all_pairs))
             others = np.flatnonzero(mask) + at + 1
             for start in range(0, len(others), _CHUNK):
                 if time.monotonic() > deadline:

@@ -101,7 +101,7 @@ def check_dataset(
         same_object: IoU, above 0 up to 1, from which on two boxes are taken for one object.
         compare: read the pixels too: finds images that cannot be decoded, copies and overlaps.
         seconds: limit of the comparison, see `compare_parts`.
-        progress: called with (images compared, images in all).
+        progress: as for `compare_parts`.
 
     Raises:
         RetinaJError: if there is no such folder of images or file of annotations or names, or `same_object` is out of range.
