@@ -240,6 +240,13 @@ def test_folders_as_groups():
     assert sorted(part.groups for part in split.parts) == [("day0",), ("day1",), ("day2",)]
 
 
+def test_planes_of_one_file_stay_together():
+    planes = [Sample(f"stack{at // 5}_z{at % 5}", FOLDER / f"stack{at // 5}.tif", sample("x.png", 0).boxes) for at in range(40)]
+    split = split_dataset(dataset(*planes), FOLDER, validation=0.25, test=0.25, seed=0)
+    assert [(len(part.samples), len(part.names)) for part in split.parts] == [(20, 4), (10, 2), (10, 2)]
+    assert sorted(name for part in split.parts for name in part.names) == [f"stack{at}.tif" for at in range(8)]
+
+
 def test_uneven_groups_are_said():
     data = dataset(*(sample(f"p{at // 10}_{at}.png", *[0] * (30 if at < 10 else 1)) for at in range(100)))
     split = split_dataset(data, FOLDER, validation=0.1, test=0, seed=0, grouping=Grouping("pattern", "^(p.)"))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from retinaj.boxes import Boxes
 from retinaj.dataset import Sample
 from retinaj.evaluation.matching import Matches, match_boxes
+from retinaj.images import read_image
 from retinaj.report.pictures import picture_of
 
 _MOST_LABELS = 40  # more would cover the picture; the numbers still show under the mouse
@@ -74,7 +75,7 @@ class ImageReport:
         Raises:
             RetinaJError: if the image cannot be read.
         """
-        picture = picture_of(self.sample.image_path)
+        picture = picture_of(read_image(self.sample.image_path))
         return replace(self, picture=picture.url, size=picture.size)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
+import xarray as xr
 from PIL import Image
 
-from retinaj.images import read_image
 from retinaj.prediction.overlay import to_rgb
 
 _LONGEST_SIDE = 900  # of a picture in the page, in pixels
@@ -28,13 +27,9 @@ class Picture:
     size: tuple[int, int]
 
 
-def picture_of(path: Path) -> Picture:
-    """An image file, as a page shows it.
-
-    Raises:
-        RetinaJError: if the image cannot be read.
-    """
-    pixels = to_rgb(read_image(path))
+def picture_of(image: xr.DataArray) -> Picture:
+    """One plane (dims y, x, or c, y, x; any pixel type), as a page shows it."""
+    pixels = to_rgb(image)
     picture = Image.fromarray(pixels)
     picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     stream = io.BytesIO()

@@ -26,12 +26,14 @@ class Part:
         name: "train", "validation" or "test".
         share: of the images, as asked for.
         samples: its images, in the order of the data set.
+        names: what lists call these images, each once.
         groups: its groups, sorted; empty without grouping.
     """
 
     name: str
     share: float
     samples: tuple[Sample, ...]
+    names: tuple[str, ...]
     groups: tuple[str, ...] = ()
 
     @property
@@ -86,7 +88,8 @@ def split_dataset(
     """
     shares = _shares(validation, test)
     samples = dataset.samples
-    groups = [sample.name for sample in samples] if grouping is None else group_images(samples, images, grouping)
+    names = _listed(samples)
+    groups = names if grouping is None else group_images(samples, images, grouping)
     members: dict[str, list[int]] = defaultdict(list)
     for at, group in enumerate(groups):
         members[group].append(at)
@@ -102,14 +105,21 @@ def split_dataset(
             name,
             share,
             tuple(sample for sample, group in zip(samples, groups, strict=True) if dealt[group] == index),
+            tuple(dict.fromkeys(name for name, group in zip(names, groups, strict=True) if dealt[group] == index)),
             () if grouping is None else tuple(key for key in keys if dealt[key] == index),
         )
         for index, (name, share) in enumerate(shares.items())
     )
     _require_shares(parts, quotas, max(units, key=lambda unit: unit.images))
-    named = {} if grouping is None else {sample.name: group for sample, group in zip(samples, groups, strict=True)}
+    named = {} if grouping is None else dict(zip(names, groups, strict=True))
     split = Split(dataset.class_names, seed, parts, grouping, named, ())
     return replace(split, notes=(*_about_classes(split), *_about_groups(split)))
+
+
+def _listed(samples: Sequence[Sample]) -> list[str]:
+    """The name that a list has for the image of each sample: planes of one file have one name, and so stay together."""
+    owned = Counter(sample.image_path for sample in samples)
+    return [sample.name if owned[sample.image_path] == 1 else sample.image_path.name for sample in samples]
 
 
 def _shares(validation: float, test: float) -> dict[str, float]:

@@ -31,11 +31,11 @@ def write_split(split: Split, folder: Path) -> None:
         RetinaJError: if it exists, or an image's name cannot stand in a list.
     """
     for part in split.parts:
-        for sample in part.samples:
-            _require_listable(sample.name)
+        for name in part.names:
+            _require_listable(name)
     with atomic_folder(folder) as temporary:
         for part in split.parts:
-            write_text(temporary / list_name(part), "".join(f"{sample.name}\n" for sample in part.samples))
+            write_text(temporary / list_name(part), "".join(f"{name}\n" for name in part.names))
         write_text(temporary / RECORD_FILE, json.dumps(_record(split), indent=2, ensure_ascii=False) + "\n")
 
 
