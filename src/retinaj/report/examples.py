@@ -57,12 +57,12 @@ class ImageReport:
     @property
     def objects(self) -> list[DrawnBox]:
         """The ground truth; `right` is whether it was found."""
-        return _drawn(self.sample.boxes, self.matches.found)
+        return drawn_boxes(self.sample.boxes, self.matches.found)
 
     @property
     def found(self) -> list[DrawnBox]:
         """The detections; `right` is whether there is such an object."""
-        return _drawn(self.detections, self.matches.partner >= 0)
+        return drawn_boxes(self.detections, self.matches.partner >= 0)
 
     @property
     def labelled(self) -> bool:
@@ -90,7 +90,9 @@ def review_images(samples: Sequence[Sample], predictions: Sequence[Boxes], thres
     return sorted(reviews, key=lambda review: (review.f1, len(review.sample.boxes) * (1 if review.f1 > 0.5 else -1)))
 
 
-def _drawn(boxes: Boxes, right: NDArray[np.bool_]) -> list[DrawnBox]:
+def drawn_boxes(boxes: Boxes, right: NDArray[np.bool_] | None = None) -> list[DrawnBox]:
+    """Boxes as the page draws them; without `right`, all are."""
+    right = np.ones(len(boxes), np.bool_) if right is None else right
     score = [""] * len(boxes) if boxes.score is None else [f"{value:.2f}" for value in boxes.score]
     corners = boxes.xyxy.astype(np.float64).round(2).tolist()
     return [
