@@ -44,7 +44,7 @@ def describe(
         require_absent(output)
     dataset = load_dataset(images, annotations, names=names, reading=reading(format_name, classes, columns, class_from))
     with progress_bar("reading images") as progress:
-        survey = run_description(dataset, images.resolve().name, output, progress)
+        survey = run_description(dataset, "/".join(images.resolve().parts[-2:]), output, progress)
     for note in dataset.notes:
         say(f"Note: {note}")
     Console().print(_table(survey.description))
@@ -60,6 +60,8 @@ def _table(description: Description) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from retinaj.describing.description import table_rows
+
     sizes = description.sizes
     kind = f"{sizes[0].width} x {sizes[0].height} pixels" if len(sizes) == 1 else f"{len(sizes)} sizes or pixel types"
     table = Table(
@@ -72,7 +74,7 @@ def _table(description: Description) -> Table:
         ("class", "objects", "images", "in an\nimage", "width\npixels", "height\npixels", "touch", "fit an\nanchor")
     ):
         table.add_column(title, justify="left" if at == 0 else "right", overflow="fold")
-    for each in (description.overall, *description.classes[:_MOST_CLASSES]):
+    for each in table_rows(description, _MOST_CLASSES):
         table.add_row(
             escape(each.name),
             f"{each.objects:,} ({each.share:.0%})",

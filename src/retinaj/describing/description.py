@@ -160,4 +160,10 @@ class Description:
         return _ADAPTER.dump_json(self, indent=2).decode()
 
 
+def table_rows(description: Description, most_classes: int) -> list[ClassDescription]:
+    """All objects together, then the classes with most objects; a single class by itself, because it is all."""
+    classes = list(description.classes[:most_classes])
+    return classes if len(description.classes) == 1 else [description.overall, *classes]
+
+
 _ADAPTER = TypeAdapter(Description)

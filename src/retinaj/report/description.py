@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from retinaj.colours import class_colours, hex_colour
 from retinaj.describing.brightness import read_plane
-from retinaj.describing.description import Description
+from retinaj.describing.description import Description, table_rows
 from retinaj.describing.examples import Example
 from retinaj.describing.survey import MERGED_IOU, Survey
 from retinaj.files import write_text
@@ -41,7 +41,8 @@ def write_description(path: Path, title: str, survey: Survey, examples: Sequence
         "description.html",
         title=title,
         data=data,
-        rows=[data.overall, *data.classes[:_MOST_CLASSES]],
+        rows=table_rows(data, _MOST_CLASSES),
+        classes=data.classes[:_MOST_CLASSES],
         left_out=max(0, len(data.classes) - _MOST_CLASSES),
         colours={name: hex_colour(colour) for name, colour in class_colours(survey.dataset.class_names).items()},
         merged_iou=MERGED_IOU,

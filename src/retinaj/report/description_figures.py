@@ -55,8 +55,8 @@ def draw_all(survey: Survey) -> list[tuple[str, str]]:
         figures.append(
             (
                 _draw_brightness(survey.brightness),
-                "Brightness, image by image, the darkest first: from the value that 1 % of the pixels are below to the one "
-                "that 1 % are above; the line is the median.",
+                "How bright the images are: the median pixel of each (line), and the values that 1 % of its pixels are below "
+                "and above (band), each sorted by itself. A flat band means images that are alike.",
             )
         )
     return figures
@@ -128,7 +128,7 @@ def _draw_aspects(objects: Objects, shown: Sequence[ClassDescription], labels: S
             axes.stairs(share, bins, color=hex_colour(class_colour(label)), linewidth=1.8, label=_legend(each))
         axes.set_xscale("log", base=2)
         axes.set_xticks([1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8], ["⅛", "¼", "½", "1", "2", "4", "8"])
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(_percents))
         axes.set_ylim(0, None)
         axes.legend(loc="upper left")
         return finish("Histogram of the boxes' width divided by their height, for each class")
@@ -144,12 +144,12 @@ def _draw_coverage(shown: Sequence[ClassDescription], description: Description) 
             (0.19, [each.covered_by_usual for each in rows], ORANGE, "usual anchors of a RetinaNet"),
         ):
             bars = axes.barh(at + offset, values, height=0.34, color=colour, label=label)
-            axes.bar_label(bars, [f"{value:.1%}" for value in values], padding=3, fontsize=8)
+            axes.bar_label(bars, [f"{100 * value:.1f} %" for value in values], padding=3, fontsize=8)
         axes.set_yticks(at.tolist(), [plain(_short(each.name)) for each in rows])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_xlim(0, 1.18)
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], [_percents(value) for value in (0, 0.25, 0.5, 0.75, 1)])
         figure.legend(loc="outside upper left", fontsize=8.5)
         return finish("Share of the boxes of each class that the anchors cover")
 
@@ -164,14 +164,14 @@ def _draw_crowding(objects: Objects, shown: Sequence[ClassDescription], labels: 
             axes.plot(thresholds, above, color=hex_colour(class_colour(label)), label=_legend(each))
         axes.axvline(MERGED_IOU, color=TEXT, linewidth=0.8)
         axes.set(xlim=(0, 1), ylim=(0, None))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(_percents))
         axes.legend(loc="upper right")
         return finish("Share of boxes whose nearest neighbour overlaps them more than a threshold, for each class")
 
 
 def _draw_brightness(measured: Sequence[Brightness]) -> str:
     with figure_for("description-brightness") as (figure, finish):
-        axes = axes_of(figure, "Images, by brightness", "Pixel value")
+        axes = axes_of(figure, "Images, the darkest first", "Pixel value")
         names = list(dict.fromkeys(name for each in measured for name in each.channels))[:5]
         for index, name in enumerate(names):
             values = np.array(
@@ -182,7 +182,7 @@ def _draw_brightness(measured: Sequence[Brightness]) -> str:
                     for at in [each.channels.index(name)]
                 ]
             )
-            low, median, high = values[np.lexsort((values[:, 2], values[:, 1]))].T
+            low, median, high = np.sort(values, axis=0).T
             colour = _CHANNEL_COLOURS.get(name, hex_colour(class_colour(index)))
             place = np.arange(1, len(values) + 1)
             axes.fill_between(place, low, high, color=colour, alpha=0.18, linewidth=0, step="mid")
@@ -191,6 +191,10 @@ def _draw_brightness(measured: Sequence[Brightness]) -> str:
         if len(names) > 1:
             axes.legend(loc="best")
         return finish("Range of pixel values of each image and channel")
+
+
+def _percents(value: float, _: object = None) -> str:
+    return f"{100 * value:.0f} %"
 
 
 def _height_for(bars: int) -> tuple[float, float]:
