@@ -17,6 +17,7 @@ from retinaj.boxes import Boxes
 from retinaj.cli import app
 from retinaj.dataset import Dataset, Sample, load_dataset
 from retinaj.errors import RetinaJError
+from retinaj.image_files import read_names
 from retinaj.name_pattern import NamePattern
 from retinaj.splitting import Grouping, Unit, split_dataset, stratify, write_split
 
@@ -311,11 +312,10 @@ def test_real_data(shared_data, tmp_path, name):
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert "validation" in done.output
-    parts = {
-        part: load_dataset(shared_data / images, shared_data / annotations, names=output / f"{part}.txt")
-        for part in ("train", "validation", "test")
-    }
     whole = load_dataset(shared_data / images, shared_data / annotations)
+    parts = {part: whole.subset(read_names(output / f"{part}.txt")) for part in ("train", "validation", "test")}
+    taken = load_dataset(shared_data / images, shared_data / annotations, names=output / "test.txt")
+    assert [sample.name for sample in taken.samples] == [sample.name for sample in parts["test"].samples]
     assert sorted(s.name for part in parts.values() for s in part.samples) == sorted(s.name for s in whole.samples)
     slack = 0.04 if "--group-by" in options else 0.02
     for part, share in (("train", 0.7), ("validation", 0.15), ("test", 0.15)):

@@ -26,7 +26,7 @@ class Example:
 
 
 def choose_examples(survey: Survey) -> list[Example]:
-    """Up to six images that stand for something, each once; very large images are passed over.
+    """Up to six images that stand for something, each once, with all that it stands for; very large ones are passed over.
 
     In this order: a typical number of objects, the most objects, the most objects of the rarest class, the smallest and the
     largest objects, the strongest overlap.
@@ -56,11 +56,10 @@ def choose_examples(survey: Survey) -> list[Example]:
         (largest, True, lambda at: f"Largest object: about {largest[at]:.0f} pixels"),
         (overlap, bool(overlap.any()), lambda at: f"Strongest overlap of two objects: IoU {overlap[at]:.2f}"),
     ]
-    chosen: list[Example] = []
-    free = readable & (count > 0)
+    reasons: dict[int, list[str]] = {}
+    usable = readable & (count > 0)
     for wanted, exists, title in wishes:
-        if exists and free.any():
-            at = int(np.argmax(np.where(free, wanted, -np.inf)))
-            free[at] = False
-            chosen.append(Example(title(at), samples[at]))
-    return chosen
+        if exists and usable.any():
+            at = int(np.argmax(np.where(usable, wanted, -np.inf)))
+            reasons.setdefault(at, []).append(title(at))
+    return [Example(" · ".join(titles), samples[at]) for at, titles in reasons.items()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from retinaj.network.config import NetworkConfig
+from retinaj.describing.objects import MERGED_IOU
 from retinaj.percents import percent
 
 if TYPE_CHECKING:
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 _FEW_OBJECTS, _FEW_IMAGES = 50, 20
 _UNBALANCED = 10  # times as many objects of one class as of another
 _COVERED = 0.95  # as training warns
+_USUAL = 0.5
+_MOST_NAMED, _MOST_HINTED = 5, 20  # classes
 # `choose_downsampling` keeps nine tenths of a class above this on the shorter side.
 _SMALL_SIDE = 12
+_SMALL = 0.05
 _MERGED = 0.01
 _ELONGATED = 2.0
 _MANY_IN_AN_IMAGE = 300
 _BRIGHTNESS_RATIO = 5.0
 _SIZE_RATIO = 3.0
 _SATURATED = 0.05
-_OVERLAP = NetworkConfig.model_fields["overlap"].default
 
 
 def class_hints(
@@ -55,11 +57,11 @@ def class_hints(
             "share of them."
         )
     met = np.asarray(covered)
-    for each, label in zip(classes, labels, strict=True):
+    for each, label in list(zip(classes, labels, strict=True))[:_MOST_HINTED]:
         own = objects.label == label
         shorter = np.minimum(objects.width[own], objects.height[own])
         small = float((shorter < _SMALL_SIDE).mean())
-        if small >= 0.05:
+        if small >= _SMALL:
             hints.append(
                 f"{each.name}: {percent(small)} of the boxes are smaller than {_SMALL_SIDE} pixels on their shorter side. So "
                 "small objects are found less surely, and one pixel more or less decides whether a box counts as right; a "
@@ -67,19 +69,13 @@ def class_hints(
             )
         if each.covered < _COVERED:
             hints.append(_uncovered(each, objects, own & ~met, anchors))
-        elif each.covered_by_usual < 0.5:
-            hints.append(
-                f"{each.name}: the usual anchors of a RetinaNet would meet only {percent(each.covered_by_usual)} of the boxes, "
-                f"those that `retinaj train` chooses for these images {percent(each.covered)}. Leave --levels and "
-                "--downsampling to it."
-            )
         if each.merged >= _MERGED:
             hints.append(
                 f"{each.name}: {percent(each.merged)} of the boxes overlap another one of their class by more than half (IoU > "
-                f"{_OVERLAP:g}). Of two such detections one is dropped. `retinaj check` shows whether they are one object "
+                f"{MERGED_IOU:g}). Of two such detections one is dropped. `retinaj check` shows whether they are one object "
                 "annotated twice; if not, use a higher --overlap in `retinaj evaluate` and `retinaj predict`."
             )
-    return hints
+    return hints + _usual(classes)
 
 
 def image_hints(
@@ -147,9 +143,23 @@ def _few(classes: Sequence[ClassDescription]) -> list[str]:
     few = [f"{each.name} ({each.objects} in {each.images} images)" for each in classes if each.objects < _FEW_OBJECTS]
     if not few:
         return []
+    more = f" and {len(few) - _MOST_NAMED} more classes" if len(few) > _MOST_NAMED else ""
     return [
-        f"There are few objects of {', '.join(few)}. Annotate more of them, at least {_FEW_OBJECTS} for a first model, or "
-        "leave the class out."
+        f"There are few objects of {', '.join(few[:_MOST_NAMED])}{more}. Annotate more of them, at least {_FEW_OBJECTS} for a "
+        "first model, or leave the class out."
+    ]
+
+
+def _usual(classes: Sequence[ClassDescription]) -> list[str]:
+    """Where anchors of one's own choice would do harm."""
+    missed = [each for each in classes if each.covered_by_usual < _USUAL and each.covered >= _COVERED][:_MOST_NAMED]
+    if not missed:
+        return []
+    usual = ", ".join(f"{percent(each.covered_by_usual)} of {each.name}" for each in missed)
+    fitted = ", ".join(percent(each.covered) for each in missed)
+    return [
+        f"The usual anchors of a RetinaNet would meet only {usual}; those that `retinaj train` chooses for these images meet "
+        f"{fitted}. Leave --levels and --downsampling to it."
     ]
 
 

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from retinaj.boxes import Boxes, iou_matrix
 from retinaj.dataset import Dataset
+from retinaj.network.config import NetworkConfig
 
+# Of two detections of a class that overlap more, one is dropped.
+MERGED_IOU: float = NetworkConfig.model_fields["overlap"].default
 _ROWS = 64  # boxes that are compared at once with those near them
 _MOST_PAIRS = 2 * 10**9  # of one image: about half a minute
 

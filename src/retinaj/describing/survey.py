@@ -14,7 +14,7 @@ from retinaj.dataset import Dataset
 from retinaj.describing.brightness import Brightness, image_sizes, measure_brightness, summarise_brightness
 from retinaj.describing.description import AnchorsDescription, ClassDescription, Description, Spread
 from retinaj.describing.hints import class_hints, image_hints
-from retinaj.describing.objects import Objects, gather_objects
+from retinaj.describing.objects import MERGED_IOU, Objects, gather_objects
 from retinaj.network.anchors import (
     COVERED_IOU,
     AnchorFit,
@@ -23,12 +23,10 @@ from retinaj.network.anchors import (
     fit_anchors,
     measure_anchors,
 )
-from retinaj.network.config import AnchorConfig, NetworkConfig
+from retinaj.network.config import AnchorConfig
 
 # Lin et al. 2017, "Focal Loss for Dense Object Detection": sides of 4 strides, three scales, three aspect ratios, P3 to P7.
 USUAL_ANCHORS = AnchorConfig(min_level=3, max_level=7, base=4.0, aspect_ratios=(0.5, 1.0, 2.0))
-# Of two detections of a class that overlap more, one is dropped.
-MERGED_IOU: float = NetworkConfig.model_fields["overlap"].default
 
 
 @dataclass(frozen=True)

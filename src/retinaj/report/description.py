@@ -11,7 +11,8 @@ from retinaj.colours import class_colours, hex_colour
 from retinaj.describing.brightness import read_plane
 from retinaj.describing.description import Description, table_rows
 from retinaj.describing.examples import Example
-from retinaj.describing.survey import MERGED_IOU, Survey
+from retinaj.describing.objects import MERGED_IOU
+from retinaj.describing.survey import Survey
 from retinaj.files import write_text
 from retinaj.report.description_figures import draw_all
 from retinaj.report.examples import drawn_boxes

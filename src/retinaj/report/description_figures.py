@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from retinaj.colours import class_colour, hex_colour
 from retinaj.describing.brightness import Brightness
 from retinaj.describing.description import ClassDescription, Description
-from retinaj.describing.objects import Objects
-from retinaj.describing.survey import MERGED_IOU, Survey
+from retinaj.describing.objects import MERGED_IOU, Objects
+from retinaj.describing.survey import Survey
 from retinaj.report.drawing import BLUE, ORANGE, PANEL, TEXT, axes_of, figure_for, plain
 
 MOST_CLASSES = 12  # in a figure: more colours than these are not told apart
@@ -27,8 +27,8 @@ def draw_all(survey: Survey) -> list[tuple[str, str]]:
     labels = [survey.dataset.class_names.index(each.name) for each in shown]
     more = len(description.classes) - len(shown)
     rest = f" The {len(shown)} classes with most objects are shown." if more else ""
-    figures = [
-        (_draw_classes(shown, labels), f"Objects of each class.{rest}"),
+    figures = [(_draw_classes(shown, labels), f"Objects of each class.{rest}")] if len(shown) > 1 else []
+    figures += [
         (_draw_per_image(objects, description.images), "How many objects an image has."),
         (
             _draw_sizes(objects, shown, labels),
@@ -194,7 +194,7 @@ def _draw_brightness(measured: Sequence[Brightness]) -> str:
 
 
 def _percents(value: float, _: object = None) -> str:
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:g} %"
 
 
 def _height_for(bars: int) -> tuple[float, float]:
