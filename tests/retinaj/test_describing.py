@@ -153,7 +153,7 @@ class TestHints:
         long = Boxes([[5, at * 9, 115, at * 9 + 5] for at in range(10)], np.zeros(10), CLASSES)
         twice = Boxes(np.repeat(squares(10).xyxy, 2, axis=0), np.ones(20), CLASSES)
         found = self.hints(tmp_path, [long, twice])
-        assert "cell: 100 % of the boxes are smaller than 12 pixels on their shorter side." in found
+        assert "Boxes smaller than 12 pixels on their shorter side: 100 % of cell." in found
         assert "cell: 100 % of the boxes have no anchor that fits well" in found
         assert "100 % are at least twice as long as wide" in found
         assert "debris: 100 % of the boxes overlap another one of their class by more than half (IoU > 0.5)." in found
@@ -286,7 +286,7 @@ def test_real_data(shared_data, tmp_path, monkeypatch, name):
         assert [each["name"] for each in record["brightness"]] == ["grey"]
     else:
         assert len(record["sizes"]) == 3
-        assert "nucleus: " in done.output
+        assert "% of nucleus" in done.output
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code == 1
     assert "already exists" in again.output

@@ -20,7 +20,7 @@ _FEW_OBJECTS, _FEW_IMAGES = 50, 20
 _UNBALANCED = 10  # times as many objects of one class as of another
 _COVERED = 0.95  # as training warns
 _USUAL = 0.5
-_MOST_NAMED, _MOST_HINTED = 5, 20  # classes
+_MOST_NAMED = 5  # classes
 # `choose_downsampling` keeps nine tenths of a class above this on the shorter side.
 _SMALL_SIDE = 12
 _SMALL = 0.05
@@ -56,19 +56,14 @@ def class_hints(
             f"figures of {fewest.name} by themselves after training, not only at the mean; `retinaj split` gives each part its "
             "share of them."
         )
-    met = np.asarray(covered)
-    for each, label in list(zip(classes, labels, strict=True))[:_MOST_HINTED]:
-        own = objects.label == label
-        shorter = np.minimum(objects.width[own], objects.height[own])
-        small = float((shorter < _SMALL_SIDE).mean())
-        if small >= _SMALL:
-            hints.append(
-                f"{each.name}: {percent(small)} of the boxes are smaller than {_SMALL_SIDE} pixels on their shorter side. So "
-                "small objects are found less surely, and one pixel more or less decides whether a box counts as right; a "
-                "higher magnification helps."
-            )
+    of_class = {each.name: objects.label == label for each, label in zip(classes, labels, strict=True)}
+    shorter = np.minimum(objects.width, objects.height) < _SMALL_SIDE
+    hints += _small([(each.name, float(shorter[of_class[each.name]].mean())) for each in classes])
+    missed = ~np.asarray(covered, np.bool_)
+    for each in sorted(classes, key=lambda each: each.covered)[:_MOST_NAMED]:
         if each.covered < _COVERED:
-            hints.append(_uncovered(each, objects, own & ~met, anchors))
+            hints.append(_uncovered(each, objects, of_class[each.name] & missed, anchors))
+    for each in sorted(classes, key=lambda each: -each.merged)[:_MOST_NAMED]:
         if each.merged >= _MERGED:
             hints.append(
                 f"{each.name}: {percent(each.merged)} of the boxes overlap another one of their class by more than half (IoU > "
@@ -147,6 +142,19 @@ def _few(classes: Sequence[ClassDescription]) -> list[str]:
     return [
         f"There are few objects of {', '.join(few[:_MOST_NAMED])}{more}. Annotate more of them, at least {_FEW_OBJECTS} for a "
         "first model, or leave the class out."
+    ]
+
+
+def _small(shares: Sequence[tuple[str, float]]) -> list[str]:
+    """Where many boxes are too small to be drawn exactly, worst first."""
+    small = sorted(((name, share) for name, share in shares if share >= _SMALL), key=lambda pair: -pair[1])
+    if not small:
+        return []
+    named = ", ".join(f"{percent(share)} of {name}" for name, share in small[:_MOST_NAMED])
+    more = f" and some of {len(small) - _MOST_NAMED} more classes" if len(small) > _MOST_NAMED else ""
+    return [
+        f"Boxes smaller than {_SMALL_SIDE} pixels on their shorter side: {named}{more}. So small objects are found less "
+        "surely, and one pixel more or less decides whether a box counts as right; a higher magnification helps."
     ]
 
 

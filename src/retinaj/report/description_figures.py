@@ -15,7 +15,7 @@ from retinaj.describing.objects import MERGED_IOU, Objects
 from retinaj.describing.survey import Survey
 from retinaj.report.drawing import BLUE, ORANGE, PANEL, TEXT, axes_of, figure_for, plain
 
-MOST_CLASSES = 12  # in a figure: more colours than these are not told apart
+_MOST_BARS, _MOST_LINES = 12, 6  # classes in a figure
 _MOST_DOTS = 2500
 _CHANNEL_COLOURS = {"red": "#d55e00", "green": "#009e73", "blue": "#0072b2", "grey": TEXT}
 
@@ -23,20 +23,21 @@ _CHANNEL_COLOURS = {"red": "#d55e00", "green": "#009e73", "blue": "#0072b2", "gr
 def draw_all(survey: Survey) -> list[tuple[str, str]]:
     """(SVG, caption) of each figure that has something to show."""
     description, objects = survey.description, survey.objects
-    shown = description.classes[:MOST_CLASSES]
+    shown = description.classes[:_MOST_BARS]
     labels = [survey.dataset.class_names.index(each.name) for each in shown]
-    more = len(description.classes) - len(shown)
-    rest = f" The {len(shown)} classes with most objects are shown." if more else ""
-    figures = [(_draw_classes(shown, labels), f"Objects of each class.{rest}")] if len(shown) > 1 else []
+    few, few_labels = shown[:_MOST_LINES], labels[:_MOST_LINES]
+    most = "" if len(description.classes) <= len(few) else f" The {len(few)} classes with most objects are shown."
+    bars = "" if len(description.classes) <= len(shown) else f" The {len(shown)} with most are shown."
+    figures = [(_draw_classes(shown, labels), f"Objects of each class.{bars}")] if len(shown) > 1 else []
     figures += [
         (_draw_per_image(objects, description.images), "How many objects an image has."),
         (
-            _draw_sizes(objects, shown, labels),
-            f"Width and height of the boxes, a dot for each{_dots(objects)}; squares lie on the line.",
+            _draw_sizes(objects, few, few_labels),
+            f"Width and height of the boxes, a dot for each{_dots(objects)}; squares lie on the line.{most}",
         ),
         (
-            _draw_aspects(objects, shown, labels),
-            "How long boxes are: 1 is as wide as high, 2 twice as wide as high, ½ twice as high as wide.",
+            _draw_aspects(objects, few, few_labels),
+            f"How long boxes are: 1 is as wide as high, 2 twice as wide as high, ½ twice as high as wide.{most}",
         ),
         (
             _draw_coverage(shown, description),
@@ -46,9 +47,9 @@ def draw_all(survey: Survey) -> list[tuple[str, str]]:
     if (objects.neighbour > 0).any():
         figures.append(
             (
-                _draw_crowding(objects, shown, labels),
+                _draw_crowding(objects, few, few_labels),
                 f"How much objects overlap: share of the boxes whose nearest neighbour overlaps them more than so much. Right "
-                f"of the line (IoU {MERGED_IOU:g}), of two detections of one class one is dropped.",
+                f"of the line (IoU {MERGED_IOU:g}), of two detections of one class one is dropped.{most}",
             )
         )
     if survey.brightness:
