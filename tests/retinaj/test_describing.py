@@ -145,7 +145,7 @@ class TestHints:
     def test_few_images_few_and_unbalanced_objects_empty_images(self, tmp_path):
         found = self.hints(tmp_path, [*([squares(20)] * 10), squares(2, label=1), squares(0), squares(0)])
         assert "There are only 13 images." in found
-        assert "There are few objects of debris (2 in 1 images)." in found
+        assert "There are few objects of debris (2 in 1 image)." in found
         assert "cell are 99 % of all objects, debris only 1 %." in found
         assert "2 of the 13 images (15 %) have no objects." in found
 
