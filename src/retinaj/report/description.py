@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
-from markupsafe import Markup
+import numpy as np
+from markupsafe import Markup, escape
 
 from retinaj.colours import class_colours, hex_colour
 from retinaj.describing.brightness import read_plane
@@ -14,13 +18,14 @@ from retinaj.describing.examples import Example
 from retinaj.describing.objects import MERGED_IOU
 from retinaj.describing.survey import Survey
 from retinaj.files import write_text
+from retinaj.prediction.overlay import to_rgb
 from retinaj.report.description_figures import draw_all
-from retinaj.report.examples import drawn_boxes
-from retinaj.report.pages import render
-from retinaj.report.pictures import picture_of
+from retinaj.report.examples import drawn_boxes, picture_address
+from retinaj.report.templates import environment
 
 _MOST_CLASSES = 100  # in the page's table
 _MOST_SIZES = 6
+_LONGEST_SIDE = 900  # of a picture in the page, in pixels
 
 
 def write_description(path: Path, title: str, survey: Survey, examples: Sequence[Example]) -> None:
@@ -38,26 +43,42 @@ def write_description(path: Path, title: str, survey: Survey, examples: Sequence
         RetinaJError: if an image cannot be read any more.
     """
     data = survey.description
-    page = render(
-        "description.html",
-        title=title,
-        data=data,
-        rows=table_rows(data, _MOST_CLASSES),
-        classes=data.classes[:_MOST_CLASSES],
-        left_out=max(0, len(data.classes) - _MOST_CLASSES),
-        colours={name: hex_colour(colour) for name, colour in class_colours(survey.dataset.class_names).items()},
-        merged_iou=MERGED_IOU,
-        facts=_facts(data),
-        figures=[(Markup(svg), caption) for svg, caption in draw_all(survey)],  # noqa: S704  (drawn by us, text escaped)
-        examples=[_shown(example) for example in examples],
+    page = (
+        environment()
+        .get_template("description.html")
+        .render(
+            title=title,
+            date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            version=version("retinaj"),
+            data=data,
+            rows=table_rows(data, _MOST_CLASSES),
+            classes=data.classes[:_MOST_CLASSES],
+            left_out=max(0, len(data.classes) - _MOST_CLASSES),
+            colours={name: hex_colour(colour) for name, colour in class_colours(survey.dataset.class_names).items()},
+            merged_iou=MERGED_IOU,
+            facts=_facts(data),
+            figures=[(Markup(svg), caption) for svg, caption in draw_all(survey)],  # noqa: S704  (drawn by us, text escaped)
+            hints=[_with_code(hint) for hint in data.hints],
+            examples=[_shown(example) for example in examples],
+        )
     )
     write_text(path, page)
 
 
 def _shown(example: Example) -> dict[str, object]:
-    picture = picture_of(read_plane(example.sample))
-    boxes = drawn_boxes(example.sample.boxes)
-    return {"title": example.title, "name": example.sample.name, "url": picture.url, "size": picture.size, "boxes": boxes}
+    pixels, boxes = to_rgb(read_plane(example.sample)), example.sample.boxes
+    return {
+        "title": example.title,
+        "name": example.sample.name,
+        "url": picture_address(pixels, _LONGEST_SIDE),
+        "size": (pixels.shape[1], pixels.shape[0]),
+        "boxes": drawn_boxes(boxes, np.ones(len(boxes), np.bool_)),
+    }
+
+
+def _with_code(text: str) -> Markup:
+    """What stands between backticks as code, the rest as it is."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  (escaped, right here)
 
 
 def _facts(data: Description) -> list[tuple[str, str]]:
