@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from retinaj.annotations.annotation import NO_DETAILS, Annotation, ObjectDetails
 from retinaj.errors import RetinaJError
 from retinaj.image_files import ImageFiles
@@ -26,6 +28,12 @@ FEATURES: Mapping[str, str] = {
     "group": "groups",
     "colour": "colours",
     "properties": "properties of single objects",
+}
+
+# What most formats can hold, so that only the others name it (`AnnotationFormat.limits`), and what becomes of it there.
+LIMITS: Mapping[str, tuple[str, str]] = {
+    "outside": ("parts of boxes outside the image", "cut at its border"),
+    "blank": ("blanks in names of classes", "written as _"),
 }
 
 
@@ -60,6 +68,7 @@ class AnnotationFormat:
         layout: whether `write` makes one "file" for all images, or a "folder".
         suffix: of that file, or of the files in the folder, with its dot.
         holds: which of FEATURES it can hold.
+        limits: which of LIMITS it cannot hold.
         needs_size: whether writing needs the images' sizes.
         recognises: whether a file or folder is of this format, by its content; looks at no more than a few kilobytes of a
             few files, and never raises.
@@ -78,6 +87,7 @@ class AnnotationFormat:
     read: Callable[[Path, Reading], list[Annotation]]
     write: Callable[[Path, Iterable[Annotation], Sequence[str], Path | None], None]
     needs_size: bool = False
+    limits: frozenset[str] = frozenset()
 
 
 class ImageSizes:
@@ -112,7 +122,7 @@ class ImageSizes:
 
 
 def features(annotation: Annotation) -> dict[str, int]:
-    """How many boxes (for "empty": images) of an annotation have each of FEATURES.
+    """How many boxes (for "empty": images) of an annotation have each of FEATURES and LIMITS.
 
     >>> from retinaj.boxes import Boxes
     >>> features(Annotation(Path("a.xml"), "a.png", Boxes([[0, 0, 1.5, 1]], [0], ("cell",), [0.5])))
@@ -124,8 +134,17 @@ def features(annotation: Annotation) -> dict[str, int]:
         "plane": 0 if boxes.plane is None else len(boxes),
         "fraction": int((boxes.xyxy % 1 != 0).any(axis=1).sum()),
         "empty": int(len(boxes) == 0),
+        "outside": _outside(annotation),
+        "blank": sum(" " in name for name in boxes.names),
     }
     for name in (each.name for each in fields(ObjectDetails)):
         unsaid = getattr(NO_DETAILS, name)
         found[name] = sum(getattr(detail, name) != unsaid for detail in annotation.details)
     return {name: count for name, count in found.items() if count}
+
+
+def _outside(annotation: Annotation) -> int:
+    if annotation.size is None:
+        return 0
+    limit = np.array([*annotation.size, *annotation.size], np.float32)
+    return int(((annotation.boxes.xyxy < 0) | (annotation.boxes.xyxy > limit)).any(axis=1).sum())
