@@ -50,12 +50,14 @@ OWN_NAMES = ("name", "group", "colour")
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 UNITS = ("pixels", "shares")
 _KEYS = (*USUAL_NAMES, "units")
-_SHAPES: Mapping[str, tuple[str, ...]] = {
+_Shape = Literal["corners", "corner and size", "centre and size"]
+_SHAPES: Mapping[_Shape, tuple[str, ...]] = {
     "corners": CORNERS,
     "corner and size": ("x_min", "y_min", "width", "height"),
     "centre and size": ("x_center", "y_center", "width", "height"),
 }
 _UNIT = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]\s*$")
+_LENGTHS = ("µm", "μm", "um", "micron", "microns", "nm", "mm", "cm", "inch", "in")  # micro sign, and the Greek letter
 # keras-retinanet's tables have no line of names: image, x1, y1, x2, y2, class; without an object, all but the first are empty.
 _WITHOUT_NAMES = ("image", *CORNERS, "label")
 
@@ -74,7 +76,7 @@ class Columns:
     """
 
     at: Mapping[str, int]
-    shape: Literal["corners", "corner and size", "centre and size"]
+    shape: _Shape
     imagej: bool = False
     roi_list: bool = False
     units: str | None = None
@@ -127,9 +129,10 @@ def find_columns(header: Sequence[str], told: Mapping[str, str], where: str) -> 
     shape = _shape(at, told, header, where)
     for key in _SHAPES[shape]:
         unit = _UNIT.search(header[at[key]])
-        if unit and unit[1].casefold() not in ("", "px", "pixel", "pixels", "pix"):
+        if unit and unit[1].lower() in _LENGTHS:
             raise RetinaJError(f"{where}: the column {header[at[key]]!r} is in {unit[1]!r}; expected pixels.")
-        units = units or ("pixels" if unit else None)
+        if unit and unit[1].lower() in ("px", "pixel", "pixels"):
+            units = units or "pixels"
     return Columns(at, shape, imagej, roi_list, units or ("pixels" if own or imagej or roi_list else None))
 
 
@@ -142,10 +145,8 @@ def is_table(cells: Sequence[str]) -> bool:
     return True
 
 
-def _shape(
-    at: Mapping[str, int], told: Mapping[str, str], header: Sequence[str], where: str
-) -> Literal["corners", "corner and size", "centre and size"]:
-    found = [name for name in ("corners", "corner and size", "centre and size") if all(key in at for key in _SHAPES[name])]
+def _shape(at: Mapping[str, int], told: Mapping[str, str], header: Sequence[str], where: str) -> _Shape:
+    found: list[_Shape] = [name for name in _SHAPES if all(key in at for key in _SHAPES[name])]
     if not found:
         names = ", ".join(repr(name.strip()[:40]) for name in header[:20])
         raise RetinaJError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
@@ -70,7 +70,7 @@ def first_row(path: Path) -> list[str]:
 
 
 @contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
+def _plain_errors(path: Path) -> Generator[None]:
     try:
         yield
     except csv.Error as error:
@@ -218,12 +218,12 @@ class _Table:
         name, group, colour = (self._cell(cells, key).strip() for key in ("name", "group", "colour"))
         if not (any(flags.values()) or name or group or colour):
             return NO_DETAILS
-        return ObjectDetails(
-            **flags,
+        details = ObjectDetails(
             name=clean_name(name, place),
             group=_whole(place, "group", group) if group else None,
             colour=_colour(place, colour) if colour else None,
         )
+        return replace(details, **flags)
 
     def _plane(self, place: str, cells: Sequence[str]) -> tuple[int, ...]:
         """(t, c, z) as in the table, -1 where nothing is said; empty if it says nothing at all."""

@@ -1,4 +1,4 @@
-"""CSV: tables with one row per object, as spreadsheets, ImageJ and `retinaj predict` write them; one for all images, or one each."""
+"""CSV: tables with one row per object, of all images or of one each, as ImageJ and `retinaj predict` write them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Sequence, Set
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from retinaj.errors import RetinaJError
 from retinaj.images import natural_key
 
 _LOOKED_AT = 20  # files of a folder, to recognise its format
+_MAX_FOLDERS = 10_000  # that are searched for forgotten files
 
 
 def annotation_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -96,3 +98,16 @@ def new_file(folder: Path, annotation: Annotation, suffix: str) -> Path:
             f"{annotation.source}: two images of the name {file_stem(annotation)!r} cannot both go to {file.name}; rename one."
         )
     return file
+
+
+def unread_files(folder: Path, suffix: str, read: Set[Path]) -> list[str]:
+    """One line about the files with this suffix in subfolders that are not among those read; none if there are none."""
+    if not folder.is_dir():
+        return []
+    found = 0
+    for seen, (name, _, files) in enumerate(os.walk(folder)):  # follows no links to folders
+        if Path(name) != folder:
+            found += sum(file.lower().endswith(suffix) and Path(name, file) not in read for file in files)
+        if seen >= _MAX_FOLDERS:
+            break
+    return [f"{found:,} files ({suffix}) in subfolders of {folder} are not read; convert these folders too"] if found else []

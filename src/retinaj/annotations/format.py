@@ -70,6 +70,8 @@ class AnnotationFormat:
         holds: which of FEATURES it can hold.
         limits: which of LIMITS it cannot hold.
         needs_size: whether writing needs the images' sizes.
+        carries_images: whether the images themselves are in it, so that writing needs them or `Annotation.encoded`.
+        next_step: what is left for the user to do where no images were written beside the annotations.
         recognises: whether a file or folder is of this format, by its content; looks at no more than a few kilobytes of a
             few files, and never raises.
         read: all annotations of a file or folder.
@@ -88,6 +90,8 @@ class AnnotationFormat:
     write: Callable[[Path, Iterable[Annotation], Sequence[str], Path | None], None]
     needs_size: bool = False
     limits: frozenset[str] = frozenset()
+    carries_images: bool = False
+    next_step: str = ""
 
 
 class ImageSizes:
@@ -110,6 +114,16 @@ class ImageSizes:
         if path is None:
             raise RetinaJError(f"{source}: its image {image_name or stem!r} is not in {self._files.folder}, but {self._why}.")
         return path
+
+    def size_if_there(self, image_name: str, stem: str | None, source: Path) -> tuple[int, int] | None:
+        """(width, height) in pixels of that image, or None if no folder was given or the image is not in it.
+
+        Raises:
+            RetinaJError: if the image's header cannot be read, or several images have its stem.
+        """
+        if self._files is None or self._files.find(image_name, stem, source) is None:
+            return None
+        return self.size(image_name, stem, source)
 
     def size(self, image_name: str, stem: str | None, source: Path) -> tuple[int, int]:
         """(width, height) in pixels of that image.

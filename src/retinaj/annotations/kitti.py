@@ -57,7 +57,7 @@ def _add(objects: ObjectCollector, place: str, words: list[str]) -> bool:
     if len(words) not in (15, 16):
         raise RetinaJError(f"{place} has {len(words)} words; expected 15, or 16 with a score.")
     name = clean_name(words[0], place)
-    truncated, occluded, *_ = (number(word, f"{place}: {what}") for word, what in zip(words[1:], ("truncated", "occluded")))
+    truncated, occluded = (number(words[at], f"{place}: {what}") for at, what in ((1, "truncated"), (2, "occluded")))
     corners = [number(word, f"{place}: {what}") for word, what in zip(words[4:8], _CORNERS, strict=True)]
     details = NO_DETAILS
     # -1 is unknown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -144,7 +145,9 @@ def _details(place: str, shape: _Shape) -> ObjectDetails:
     properties = {clean_name(name, place): "true" for name in flags} | (shape.properties or {})
     if shape.description:
         properties["description"] = shape.description
-    return ObjectDetails(**known, properties=properties) if properties or any(known.values()) else NO_DETAILS
+    if not properties and not any(known.values()):
+        return NO_DETAILS
+    return replace(ObjectDetails(properties=properties), **known)
 
 
 def _size(content: _File) -> tuple[int, int] | None:

@@ -88,6 +88,7 @@ def _prepared(
     sizes = ImageSizes(images, f"{chosen.title} needs the sizes of the images")
     for annotation in annotations:
         size = annotation.size
-        if size is None and (chosen.needs_size or images is not None):
-            size = sizes.size(annotation.image_name, annotation.stem, annotation.source)
+        if size is None:
+            look_up = sizes.size if chosen.needs_size else sizes.size_if_there
+            size = look_up(annotation.image_name, annotation.stem, annotation.source)
         yield replace(annotation, boxes=relabel(annotation.boxes, names, str(annotation.source)), size=size)

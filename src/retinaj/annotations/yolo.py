@@ -178,6 +178,8 @@ FORMAT = AnnotationFormat(
     holds=frozenset({"fraction", "empty"}),
     limits=frozenset({"outside"}),
     needs_size=True,
+    next_step="Ultralytics trains with its data.yaml once the images are in the folder images beside it; --copy-images puts "
+    "them there.",
     recognises=_recognises,
     read=read_all,
     write=_write_all,
