@@ -83,6 +83,8 @@ def convert(
         raise RetinaJError("--copy-images needs to know where the images are; name their folder with --images.")
     found = read_as.read(source, reading)
     skipped = _faults(found, source, skip_faults=skip_faults)
+    # An image none of whose objects could be read would pass for one without objects.
+    found = [each for each in found if len(each.boxes) or not each.faults]
     notes = [*_notes(found), *unread_files(source, read_as.suffix, {each.source for each in found})]
     annotations, paths = _named(found, files, chosen, notes)
     if lost := losses(annotations, chosen):
@@ -131,11 +133,16 @@ def _faults(found: Sequence[Annotation], source: Path, *, skip_faults: bool) -> 
     faults = [f"{each.source.name}: {fault}" for each in found for fault in each.faults]
     if faults and not skip_faults:
         raise RetinaJError(
-            f"{source} has {_count(len(faults), 'object')} that cannot be read. The first: {faults[0]} "
+            f"{source} has {count(len(faults), 'object')} that cannot be read. The first: {faults[0]} "
             "Correct the annotations, or leave such objects out with --skip-faults, which lists them."
         )
+    faults += [
+        f"{each.source.name}: all of its image {each.image_name or each.stem!r}, which would seem to be without objects"
+        for each in found
+        if each.faults and not len(each.boxes)
+    ]
     more = len(faults) - _LISTED
-    return faults if more <= 0 else [*faults[:_LISTED], f"{more:,} more objects that cannot be read."]
+    return faults if more <= 0 else [*faults[:_LISTED], f"{more:,} more."]
 
 
 def _notes(found: Sequence[Annotation]) -> list[str]:
@@ -167,7 +174,7 @@ def _named(
     nameless = [each.image_name for each in annotations if not is_image_name(PurePosixPath(each.image_name).name)]
     if chosen.layout == "file" and nameless:
         notes.append(f"{_first(nameless)}: the name of the image has no ending; --images FOLDER finds the full names")
-    repeated = [name for name, count in Counter(each.image_name for each in annotations).items() if count > 1]
+    repeated = [name for name, times in Counter(each.image_name for each in annotations).items() if times > 1]
     if repeated:
         notes.append(f"{_first(repeated)}: is annotated more than once; all are kept")
     return annotations, paths
@@ -183,5 +190,10 @@ def _first(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """A number of things in words.
+
+    >>> count(1, "image"), count(1200, "object")
+    ('1 image', '1,200 objects')
+    """
     return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -34,6 +34,7 @@ def convert(
 ) -> None:
     """Convert annotations from any format to any other, and say what the new one cannot hold. The source stays as it is."""
     from retinaj.convert import convert as run_conversion
+    from retinaj.convert import count
 
     with progress_bar("converting") as progress:
         done = run_conversion(
@@ -49,7 +50,7 @@ def convert(
         say(f"Note: {note}")
     for fault in done.skipped:
         say(f"Left out: {fault}")
-    say(f"{done.objects:,} objects on {done.images:,} images, read as {done.read_as.title}, are in {target}.")
+    say(f"{count(done.objects, 'object')} on {count(done.images, 'image')}, read as {done.read_as.title}, are in {target}.")
     if done.image_folder is not None:
         say(f"Their images are in {done.image_folder}.")
     elif done.written_as.next_step:

@@ -95,7 +95,9 @@ def _numbered(path: Path, names: object) -> dict[int, str]:
     numbered: dict[int, str] = {}
     for key, name in entries:
         if not isinstance(name, str) or not (isinstance(key, int) or (isinstance(key, str) and key.isdecimal())):
-            raise RetinaJError(f'{path}: "names" has {str(key)[:40]!r}: {str(name)[:40]!r}; expected a number and a name.')
+            # Not the text of a list: with YAML's references it can be endless.
+            shown = repr(name[:40]) if isinstance(name, str) else "a list or mapping"
+            raise RetinaJError(f'{path}: "names" has {shown} at {str(key)[:40]!r}; expected a number and a name.')
         if len(str(key)) > 9:
             raise RetinaJError(f"{path}: the class number {str(key)[:40]} is absurd; expected up to {MAX_CLASSES:,} classes.")
         numbered[int(key)] = name

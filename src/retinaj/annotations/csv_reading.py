@@ -13,7 +13,7 @@ import numpy as np
 
 from retinaj.annotations.annotation import NO_DETAILS, Annotation, ObjectDetails, clean_name
 from retinaj.annotations.collecting import ObjectCollector, number, share
-from retinaj.annotations.csv_columns import Columns, find_columns
+from retinaj.annotations.csv_columns import OWN_NAMES, Columns, find_columns
 from retinaj.annotations.format import ImageSizes, Reading
 from retinaj.annotations.imagej_roi import DEFAULT_CLASS, parse_name
 from retinaj.annotations.text_files import open_text
@@ -24,6 +24,7 @@ from retinaj.images import is_image_name
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_IMAGES = 250_000  # in one table
 
+_TOLERANCE = 0.01  # by which shares may go beyond 0..1
 _WHAT = "a table of boxes (CSV)"
 _FLAGS = ("difficult", "truncated", "occluded", "crowd")
 _SUMMARY = ("Mean", "SD", "Min", "Max")  # rows that ImageJ's Summarize adds
@@ -104,7 +105,10 @@ class _Table:
         self._columns = columns
         self._at = columns.at
         self._decimal_comma = decimal_comma
+        self._detailed = not columns.at.keys().isdisjoint((*_FLAGS, *OWN_NAMES))
+        self._classes: dict[str, str] = {}  # the name of each class by the text of the cell
         self._images: dict[str, ObjectCollector] = {} if "image" in columns.at else {"": ObjectCollector(path)}
+        self._nowhere = ObjectCollector(path)  # for the faults of rows whose image is not known
         self._sizes: dict[str, tuple[int, int]] = {}
         self._box_sizes = True  # whether the columns width and height are those of the boxes beside their corners
         self._lowest, self._highest, self._whole = np.inf, -np.inf, True
@@ -114,28 +118,31 @@ class _Table:
     def add(self, place: str, cells: Sequence[str]) -> None:
         """Add one row."""
         image = self._cell(cells, "image").strip()
+        if len(self._images) > MAX_IMAGES:
+            raise RetinaJError(f"{self._path} has more than {MAX_IMAGES:,} images; divide it.")
         if self._columns.imagej:
             image = image.split(":", 1)[0]  # behind it ImageJ puts the ROI's name and the slice's label
             if image in _SUMMARY:
                 self._summaries += 1
                 return
-        objects = self._images.get(image)
-        if objects is None:
-            if len(self._images) >= MAX_IMAGES:
-                raise RetinaJError(f"{self._path} has more than {MAX_IMAGES:,} images; divide it.")
-            objects = self._images.setdefault(image, ObjectCollector(self._path))
+        objects = self._images.get(image, self._nowhere)
         try:
+            if objects is self._nowhere:
+                objects = self._new_image(place, image)
             self._add(objects, image, place, cells)
         except RetinaJError as error:
             objects.fault(str(error))
 
-    def _add(self, objects: ObjectCollector, image: str, place: str, cells: Sequence[str]) -> None:
-        clean_name(image, f"{place}: the image")
-        if "image" in self._at and not image:
+    def _new_image(self, place: str, image: str) -> ObjectCollector:
+        if not clean_name(image, f"{place}: the image"):
             raise RetinaJError(f"{place} names no image.")
+        return self._images.setdefault(image, ObjectCollector(self._path))
+
+    def _add(self, objects: ObjectCollector, image: str, place: str, cells: Sequence[str]) -> None:
         texts = [self._cell(cells, key) for key in self._columns.keys]
         name = self._cell(cells, "label")
-        self._note_size(image, cells)
+        if image not in self._sizes:
+            self._note_size(image, cells)
         if not any(map(str.strip, texts)) and not name.strip() and "image" in self._at:
             return  # an image without objects
         a, b, c, d = (self._number(text, f"{place}: {key}") for key, text in zip(self._columns.keys, texts, strict=True))
@@ -148,11 +155,10 @@ class _Table:
             name = DEFAULT_CLASS
         elif self._columns.roi_list:
             name, score = parse_name(name)
-        name = clean_name(name, place)
-        if not name:
-            raise RetinaJError(f"{place} has no class in the column of classes.")
+        name = self._classes.get(name) or self._class(place, name)
         plane = self._plane(place, cells)
-        objects.add(place, name, corners, score=score, details=self._details(place, cells))
+        details = self._details(place, cells) if self._detailed else NO_DETAILS
+        objects.add(place, name, corners, score=score, details=details)
         objects.planes.extend(plane)
         self._lowest, self._highest = min(self._lowest, *corners), max(self._highest, *corners)
         self._whole = self._whole and all(value % 1 == 0 for value in corners)
@@ -161,14 +167,20 @@ class _Table:
         """What was added, an Annotation per image."""
         names = tuple(sorted({name for objects in self._images.values() for name in objects.names}))
         in_shares = self._columns.units == "shares" or (
-            self._columns.units is None and self._lowest >= 0 and self._highest <= 1 and not self._whole
+            self._columns.units is None and self._lowest >= -_TOLERANCE and self._highest <= 1 + _TOLERANCE and not self._whole
         )
         sizes = ImageSizes(reading.images, "its coordinates are shares of the images' sizes")
         self._add_notes()
+        if self._nowhere.faults:
+            if self._images:
+                next(iter(self._images.values())).faults[:0] = self._nowhere.faults
+            else:
+                self._images[""] = self._nowhere
+        known_sizes = self._sizes if "image_width" in self._at or not self._box_sizes else {}
         for image, objects in self._images.items():
             listed = is_image_name(PureWindowsPath(image).name)  # knows both kinds of slashes
             stem = None if listed else image or self._path.stem
-            size = self._sizes.get(image)
+            size = known_sizes.get(image)
             if size is None and in_shares and len(objects):
                 try:
                     size = sizes.size(image, stem, self._path)
@@ -201,7 +213,7 @@ class _Table:
                 return
             keys = ("width", "height")  # of the image, or of the box: `_has_box_size` finds out
         texts = [self._cell(cells, key).strip() for key in keys]
-        if image not in self._sizes and all(text.isdecimal() and 0 < len(text) < 10 and int(text) for text in texts):
+        if all(text.isdecimal() and 0 < len(text) < 10 and int(text) for text in texts):
             self._sizes[image] = int(texts[0]), int(texts[1])
 
     def _has_box_size(self, cells: Sequence[str], corners: Sequence[float]) -> bool:
@@ -224,6 +236,13 @@ class _Table:
             colour=_colour(place, colour) if colour else None,
         )
         return replace(details, **flags)
+
+    def _class(self, place: str, text: str) -> str:
+        name = clean_name(text, place)
+        if not name:
+            raise RetinaJError(f"{place} has no class in the column of classes.")
+        self._classes[text] = name
+        return name
 
     def _plane(self, place: str, cells: Sequence[str]) -> tuple[int, ...]:
         """(t, c, z) as in the table, -1 where nothing is said; empty if it says nothing at all."""

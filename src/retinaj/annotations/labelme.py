@@ -71,16 +71,18 @@ def read(path: Path) -> Annotation:
     path = Path(path)
     content = _parse(path)
     objects = ObjectCollector(path)
-    merged: dict[object, list[tuple[str, _Shape]]] = {}
+    grouped: dict[object, list[tuple[str, _Shape]]] = {}
     for at, item in enumerate(content.shapes, 1):
         place = f"shape {at}"
         try:
             shape = _shape(place, item)
-            key = at if shape.group_id is None else (shape.label, type(shape.group_id), shape.group_id)
-            merged.setdefault(key, []).append((place, shape))
+            if shape.group_id is None:
+                _add(objects, [(place, shape)])
+            else:
+                grouped.setdefault((shape.label, str(shape.group_id)), []).append((place, shape))
         except RetinaJError as error:
             objects.fault(str(error))
-    for parts in merged.values():
+    for parts in grouped.values():
         try:
             _add(objects, parts)
         except RetinaJError as error:
@@ -118,24 +120,25 @@ def _add(objects: ObjectCollector, parts: Sequence[tuple[str, _Shape]]) -> None:
     name = clean_name(first.label, place)
     if not name:
         raise RetinaJError(f"{place} has no label; give it a class.")
-    corners = np.array([_corners(place, shape) for place, shape in parts])
+    corners = [_corners(each, shape) for each, shape in parts]
     if len(parts) > 1:
         objects.notes.append(f"{place} and {len(parts) - 1} more of group {first.group_id!r} ({name}) are one object")
-    low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
-    objects.add(place, name, [*low.tolist(), *high.tolist()], score=first.score, details=_details(place, first))
+    x_min, y_min, x_max, y_max = zip(*corners, strict=True)
+    box = (min(x_min), min(y_min), max(x_max), max(y_max))
+    objects.add(place, name, box, score=first.score, details=_details(place, first))
 
 
 def _corners(place: str, shape: _Shape) -> tuple[float, float, float, float]:
-    points = np.array(shape.points)
+    points = shape.points
     if shape.shape_type == "circle":  # its centre, and a point on it
         if len(points) != 2:
             raise RetinaJError(f"{place} is a circle of {len(points)} points; expected its centre and a point on it.")
-        (x, y), radius = points[0].tolist(), math.dist(*points)
+        (x, y), radius = points[0], math.dist(*points)
         return x - radius, y - radius, x + radius, y + radius
     if shape.shape_type == "rectangle" and len(points) < 2:
         raise RetinaJError(f"{place} is a rectangle of {len(points)} points; expected two corners.")
-    low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return low[0], low[1], high[0], high[1]
+    x, y = zip(*points, strict=True)
+    return min(x), min(y), max(x), max(y)
 
 
 def _details(place: str, shape: _Shape) -> ObjectDetails:
