@@ -63,8 +63,8 @@ def read_class_file(path: Path) -> ClassFile:
         named = _numbered(path, content.get("names"))
     else:
         named = dict(enumerate(text.rstrip().splitlines()))
-    if not named or len(named) > MAX_CLASSES:
-        raise RetinaJError(f"{path} has {len(named):,} names of classes; expected 1 to {MAX_CLASSES:,}.")
+    if len(named) > MAX_CLASSES:
+        raise RetinaJError(f"{path} has {len(named):,} names of classes; expected up to {MAX_CLASSES:,}.")
     names: dict[int, str] = {}
     for at, name in sorted(named.items()):
         names[at] = clean_name(name, f"{path}: class {at}")
@@ -81,7 +81,7 @@ def _yaml(path: Path, text: str) -> Mapping[str, Any]:
         content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes texts, lists and mappings only
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise RetinaJError(f"{path} is not readable YAML: {' '.join(str(error).split())[:200]}.") from error
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not isinstance(cast("dict[str, Any]", content).get("names"), (list, dict)):
         raise RetinaJError(f'{path} has no "names"; expected YAML with the names of the classes.')
     return cast("Mapping[str, Any]", content)
 

@@ -99,7 +99,8 @@ class ObjectCollector:
         label = np.array([index[name] for name in self._names], np.int32)
         corners = np.frombuffer(self._corners, np.float64).reshape(-1, 4)
         if in_shares and size is not None:
-            corners = corners * (*size, *size)
+            # Shares lose the last digits: rounded, a box at the border is not 1e-10 pixels outside.
+            corners = np.round(corners * (*size, *size), 6) + 0.0
         scored = 0 < len(self._scores) == len(self)
         if self._scores and not scored:
             self.notes.append(f"only {len(self._scores):,} of its {len(self):,} objects have a score: scores are left out")

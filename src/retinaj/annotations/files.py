@@ -110,4 +110,5 @@ def unread_files(folder: Path, suffix: str, read: Set[Path]) -> list[str]:
             found += sum(file.lower().endswith(suffix) and Path(name, file) not in read for file in files)
         if seen >= _MAX_FOLDERS:
             break
-    return [f"{found:,} files ({suffix}) in subfolders of {folder} are not read; convert these folders too"] if found else []
+    what = "1 file" if found == 1 else f"{found:,} files"
+    return [f"{what} ({suffix}) in subfolders of {folder}: not read; name these folders too"] if found else []
