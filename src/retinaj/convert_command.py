@@ -50,9 +50,8 @@ def convert(
         say(f"Note: {note}")
     for fault in done.skipped:
         say(f"Left out: {fault}")
-    say(
-        f"{count(done.objects, 'object')} on {count(done.images, 'image')}, read as {done.read_as.title}, {'is' if done.objects == 1 else 'are'} in {target}."
-    )
+    found = f"{count(done.objects, 'object')} on {count(done.images, 'image')}"
+    say(f"{found}, read as {done.read_as.title}, {'is' if done.objects == 1 else 'are'} in {target}.")
     if done.image_folder is not None:
         say(f"Their images are in {done.image_folder}.")
     elif done.written_as.next_step:

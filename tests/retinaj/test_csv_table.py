@@ -220,7 +220,7 @@ def test_a_broken_row_is_a_fault_and_hides_no_other(tmp_path, row, reason):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "has the columns"),
+        (b"", "is empty; expected a table of boxes"),
         (b"one,two\n1,2\n", "has the columns 'one', 'two'; expected x_min"),
         (b"image,x1,x1,y1,x2,y2,class\n", "two columns 'x1'"),
         ("image,BX (µm),BY (µm),Width (µm),Height (µm)\n".encode(), "'BX (µm)' is in 'µm'; expected pixels"),

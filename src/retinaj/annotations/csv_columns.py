@@ -101,6 +101,8 @@ def find_columns(header: Sequence[str], told: Mapping[str, str], where: str) -> 
         RetinaJError: if `told` has another key or names a column that is not there, two columns of one name are meant, a
             coordinate is in another unit than pixels, or there are not enough coordinates for a box.
     """
+    if not any(header):
+        raise RetinaJError(f"{where} is empty; expected a table of boxes whose first line names the columns.")
     _check(told, header, where)
     units = told.get("units")
     if not told and _has_no_names(header):

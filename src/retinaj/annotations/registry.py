@@ -46,7 +46,7 @@ def find_format(path: Path) -> AnnotationFormat:
         if each.recognises(path):
             return each
     for each in FORMATS:
-        if path.is_file() and path.suffix.lower() == each.suffix:
+        if path.is_file() and path.suffix.lower() == each.suffix != ".txt":  # which anything may have
             return each  # its reader says what is wrong with the file
     known = "; ".join(f"{each.name}: {each.title}" for each in FORMATS)
     what = "has no annotations in it" if path.is_dir() else "is not a known annotation format"
