@@ -93,3 +93,11 @@ def test_two_images_of_one_stem_cannot_both_be_written(tmp_path):
     with pytest.raises(RetinaJError, match=r"x\.json: two images of the name '1' cannot both go to 1\.xml; rename one"):
         write_annotations(tmp_path / "out", both, pascal_voc.FORMAT)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "", "..", "folder/", "a\0b.png"])
+def test_names_that_no_file_can_have_are_refused(tmp_path, name):
+    one = Annotation(tmp_path / "x.json", name, Boxes([[0, 0, 1, 1]], [0], ("cell",)), (9, 9))
+    with pytest.raises(RetinaJError, match=r"x\.json"):
+        write_annotations(tmp_path / "out", [one], pascal_voc.FORMAT)
+    assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ from retinaj.errors import RetinaJError
 from retinaj.images import natural_key
 
 _LOOKED_AT = 20  # files of a folder, to recognise its format
+_LONGEST_NAME = 200  # bytes; file systems take 255, with the ending
 _MAX_FOLDERS = 10_000  # that are searched for forgotten files
 
 
@@ -83,6 +84,8 @@ def file_stem(annotation: Annotation) -> str:
         raise RetinaJError(
             f"{annotation.source}: an annotation names no image ({annotation.image_name!r}); no file can be named after it."
         )
+    if len(stem.encode(errors="replace")) > _LONGEST_NAME:
+        raise RetinaJError(f"{annotation.source}: the name of the image {stem[:40]!r}... is too long for a file; shorten it.")
     return stem
 
 
