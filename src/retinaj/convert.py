@@ -65,7 +65,8 @@ def convert(
         target: the file or folder to make. It must not exist, nor lie inside the source.
         to: name of the format to write.
         reading: how to read the source; its folder of images, if given, is where sizes and full names come from.
-        copy_images: copy the images too, into "images" in a target folder, or into TARGET_images beside a target file.
+        copy_images: copy the images too, to where the format's tools expect them in a target folder (`image_folder`), or into
+            TARGET_images beside a target file.
         skip_faults: leave out objects that cannot be read.
         progress: is called with (images done, images in all).
 
@@ -100,10 +101,10 @@ def convert(
     if not new_images:
         write_annotations(target, annotations, chosen, images=reading.images, progress=progress)
     elif flat:
-        image_folder = target / "images"
+        image_folder = target / chosen.image_folder
         with atomic_folder(target) as temporary:
             write_annotations(temporary, annotations, chosen, images=reading.images, progress=progress)
-            write_images(temporary / "images", new_images, progress)
+            write_images(temporary / chosen.image_folder, new_images, progress)
     else:
         image_folder = target.with_name(f"{target.stem}_images")
         with atomic_folder(image_folder) as temporary:

@@ -22,7 +22,11 @@ def convert(
         typer.Option(help="Folder of the images, for their sizes and full names. Some formats need it, and say so."),
     ] = None,
     copy_images: Annotated[
-        bool, typer.Option("--copy-images", help="Copy the images too: into images/ in TARGET, or TARGET_images beside it.")
+        bool,
+        typer.Option(
+            "--copy-images",
+            help="Copy the images too: into TARGET (for most formats, its images/), or TARGET_images beside it.",
+        ),
     ] = False,
     skip_faults: Annotated[
         bool, typer.Option("--skip-faults", help="Leave out objects that cannot be read, and say which, instead of stopping.")

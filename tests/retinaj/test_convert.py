@@ -284,14 +284,16 @@ def test_images_of_several_folders_and_doubles(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
-@pytest.mark.parametrize(("to", "target", "folder"), [("yolo", "out", "out/images"), ("coco", "out.json", "out_images")])
+@pytest.mark.parametrize(
+    ("to", "target", "folder"), [("yolo", "out", "out/images"), ("labelme", "out", "out"), ("coco", "out.json", "out_images")]
+)
 def test_images_are_copied_on_demand(tmp_path, images, to, target, folder):
     made = [Annotation(Path("made"), name, Boxes([[0, 0, 5, 5]], [0], ("cell",)), SIZES[name]) for name in SIZES]
     write_annotations(tmp_path / "voc", made, format_named("voc"))
     before = {path.name: path.read_bytes() for path in images.iterdir()}
     done = convert(tmp_path / "voc", tmp_path / target, to, reading=Reading(images=images), copy_images=True)
     assert done.image_folder == tmp_path / folder
-    assert {path.name: path.read_bytes() for path in done.image_folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in done.image_folder.glob("*.png")} == before
     assert {path.name: path.read_bytes() for path in images.iterdir()} == before
     again = read_annotations(tmp_path / target, Reading(images=done.image_folder))
     same(made, again)

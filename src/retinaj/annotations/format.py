@@ -71,6 +71,7 @@ class AnnotationFormat:
         limits: which of LIMITS it cannot hold.
         needs_size: whether writing needs the images' sizes.
         carries_images: whether the images themselves are in it, so that writing needs them or `Annotation.encoded`.
+        image_folder: where the tools of a format with many files expect the images, relative to its folder.
         next_step: what is left for the user to do where no images were written beside the annotations.
         recognises: whether a file or folder is of this format, by its content; looks at no more than a few kilobytes of a
             few files, and never raises.
@@ -91,6 +92,7 @@ class AnnotationFormat:
     needs_size: bool = False
     limits: frozenset[str] = frozenset()
     carries_images: bool = False
+    image_folder: str = "images"
     next_step: str = ""
 
 

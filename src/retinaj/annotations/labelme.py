@@ -220,4 +220,6 @@ FORMAT = AnnotationFormat(
     recognises=_recognises,
     read=_read_all,
     write=_write_all,
+    image_folder=".",
+    next_step="labelme opens them once the images lie beside them; --copy-images puts them there.",
 )
