@@ -18,7 +18,20 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from retinaj.annotations import FORMATS, Annotation, ObjectDetails, Reading, find_format, format_named, read_annotations
+from retinaj.annotations import (
+    FORMATS,
+    Annotation,
+    ObjectDetails,
+    Reading,
+    csv_reading,
+    find_format,
+    format_named,
+    labelme,
+    pascal_voc,
+    read_annotations,
+    text_files,
+)
+from retinaj.annotations.collecting import MAX_FAULTS
 from retinaj.annotations.format import LIMITS, features
 from retinaj.annotations.writing import losses, write_annotations
 from retinaj.boxes import Boxes
@@ -370,3 +383,23 @@ def test_the_command(tmp_path, voc):
     assert "--copy-images" in lines[3]
     assert find_format(tmp_path / "out").name == "yolo"
     assert Counter(path.suffix for path in (tmp_path / "out").rglob("*.*")) == {".txt": 1, ".yaml": 1}
+
+
+def test_the_guide_knows_the_formats_and_their_limits(repository):
+    guide = (repository / "docs" / "data.md").read_text(encoding="utf-8")
+    for name, limit in (
+        ("`voc`", pascal_voc.MAX_FILE_BYTES),
+        ("`labelme`", labelme.MAX_FILE_BYTES),
+        ("`kitti`, `yolo`", text_files.MAX_FILE_BYTES),
+        ("`csv`", csv_reading.MAX_FILE_BYTES),
+    ):
+        assert f"| {name} | {limit // 2**20} MB" in guide
+    assert f"and {csv_reading.MAX_IMAGES:,} images" in guide
+    assert f"more than {MAX_FAULTS:,} objects" in guide
+    for name in ("voc", "coco", "labelme", "imagej", "kitti", "yolo", "csv"):
+        (row,) = [line for line in guide.splitlines() if line.startswith(f"| `{name}` |") and line.count("|") == 5]
+        held = format_named(name).holds
+        for flag in ("difficult", "truncated", "occluded"):
+            assert (flag in row or "flags" in row) == (flag in held)
+        assert ("scores" in row) == ("score" in held)
+        assert ("positions in a stack" in row) == ("plane" in held)

@@ -19,7 +19,7 @@ from retinaj.annotations.format import AnnotationFormat, Reading
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file
 
-MAX_FILE_BYTES = 256 * 1024**2  # the image itself may be inside
+MAX_FILE_BYTES = 128 * 1024**2  # the image itself may be inside
 
 _VERSION = "5.0.0"  # of labelme: the first number says which files it opens
 _FLAGS = ("difficult", "truncated", "occluded", "crowd")
