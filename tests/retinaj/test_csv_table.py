@@ -176,11 +176,13 @@ def test_decimal_commas(tmp_path, separator):
 
 def test_excels_first_line_and_other_encodings(tmp_path):
     path = tmp_path / "a.csv"
-    text = "sep=;\r\nimage;x1;y1;x2;y2;class\r\nä.png;10;20;40;60;µ\r\n"
+    lines = ("sep=;\r\n", "image;x1;y1;x2;y2;class;Größe\r\n", "ä.png;10;20;40;60;µ;1\r\n")
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "latin-1"):
-        path.write_bytes(text.encode(encoding))
-        (read,) = read_annotations(path)
-        assert (read.image_name, read.boxes.names, read.places) == ("ä.png", ["µ"], ("line 3",))
+        for text, place in (("".join(lines), "line 3"), ("".join(lines[1:]), "line 2")):
+            path.write_bytes(text.encode(encoding))
+            assert find_format(path) is csv_table.FORMAT
+            (read,) = read_annotations(path)
+            assert (read.image_name, read.boxes.names, read.places) == ("ä.png", ["µ"], (place,))
 
 
 def test_positions_in_a_stack_count_from_one_unless_there_is_a_zero(tmp_path):

@@ -248,3 +248,14 @@ def test_yolo_cannot_hold_swapped_corners_and_two_images_of_one_stem(tmp_path):
     with pytest.raises(RetinaJError, match=r"two images of the name 'a' cannot both go to a\.txt"):
         write_annotations(tmp_path / "out", [good, Annotation(good.source, "b/a.jpg", good.boxes, good.size)], yolo.FORMAT)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_tree_of_very_many_folders_is_not_searched_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("retinaj.annotations.yolo_folders._MAX_FOLDERS", 10)
+    for at in range(20):
+        (tmp_path / "data" / f"{at}").mkdir(parents=True)
+    label(tmp_path / "data" / "labels" / "a.txt")
+    with pytest.raises(RetinaJError, match="more than 10 folders"):
+        read_annotations(tmp_path / "data", Reading(format="yolo"))
+    with pytest.raises(RetinaJError, match="has no annotations in it"):
+        find_format(tmp_path / "data")

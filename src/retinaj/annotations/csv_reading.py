@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from retinaj.annotations.collecting import ObjectCollector, number, share
 from retinaj.annotations.csv_columns import OWN_NAMES, Columns, find_columns
 from retinaj.annotations.format import ImageSizes, Reading
 from retinaj.annotations.imagej_roi import DEFAULT_CLASS, parse_name
-from retinaj.annotations.text_files import open_text
+from retinaj.annotations.text_files import first_lines, open_text
 from retinaj.colours import RGB
 from retinaj.errors import RetinaJError
 from retinaj.images import is_image_name
@@ -25,6 +26,7 @@ MAX_FILE_BYTES = 256 * 1024**2
 MAX_IMAGES = 250_000  # in one table
 
 _TOLERANCE = 0.01  # by which shares may go beyond 0..1
+_SEPARATORS = ("\t", ";", ",")
 _WHAT = "a table of boxes (CSV)"
 _FLAGS = ("difficult", "truncated", "occluded", "crowd")
 _SUMMARY = ("Mean", "SD", "Min", "Max")  # rows that ImageJ's Summarize adds
@@ -61,12 +63,12 @@ def read_table(path: Path, reading: Reading) -> list[Annotation]:
 
 
 def first_row(path: Path) -> list[str]:
-    """The cells of a table's first line; none if the file is not text."""
+    """The cells of a table's first line, from the first few kilobytes of the file; none if it is not text."""
+    lines = first_lines(path, 2)
     try:
-        with open_text(path, _WHAT, MAX_FILE_BYTES, else_latin=True) as stream, _plain_errors(path):
-            rows, _ = _rows(stream)
-            return [cell.strip() for cell in next(rows, ("", []))[1]]
-    except RetinaJError:
+        rows, _ = _rows(io.StringIO("\n".join(lines)))
+        return [cell.strip() for cell in next(rows, ("", []))[1]]
+    except csv.Error:
         return []
 
 
@@ -81,17 +83,16 @@ def _plain_errors(path: Path) -> Generator[None]:
 def _rows(stream: TextIO) -> tuple[Iterator[tuple[str, list[str]]], str]:
     """(place, cells) of each row that is not blank, and the separator."""
     first = stream.readline(2**16)
-    told = first.strip().lower()
-    if told.startswith("sep=") and len(told) == 5:  # Excel's own first line
-        separator, skipped = told[-1], 1
+    if first[:4].lower() == "sep=" and first[4:5] in _SEPARATORS and not first[5:].strip():  # Excel's own first line
+        separator, skipped = first[4], 1
     else:
-        separator, skipped = max("\t;,", key=first.count), 0
+        separator, skipped = max(_SEPARATORS, key=first.count), 0
         stream.seek(0)
     reader = csv.reader(stream, delimiter=separator)
 
     def rows() -> Iterator[tuple[str, list[str]]]:
         for cells in reader:
-            if any(cells) and not all(not cell.strip() for cell in cells):
+            if any(map(str.strip, cells)):
                 yield f"line {reader.line_num + skipped}", cells
 
     return rows(), separator

@@ -12,6 +12,7 @@ from retinaj.annotations.files import annotation_files, beginning, first_files
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file
 
+_FEW = 4096  # bytes, to recognise a format
 MAX_FILE_BYTES = 64 * 1024**2  # of one image's labels: more than a million objects
 
 # Text files that labelling tools put beside the labels: lists of classes and of images, and what to read first.
@@ -45,14 +46,11 @@ def is_label_file(file: Path) -> bool:
 
 def first_lines(path: Path, count: int = 20) -> list[str]:
     """The first lines that are not blank, as far as a few kilobytes reach; none if it is not text."""
-    start = beginning(path)
-    try:
-        # The last character, and the last line, may be cut.
-        text = codecs.getincrementaldecoder(_encoding(start))().decode(start)
-    except UnicodeDecodeError:
-        return []
+    start = beginning(path, _FEW)
+    # The last character, and the last line, may be cut; names in it may be in any encoding.
+    text = codecs.getincrementaldecoder(_encoding(start))("replace").decode(start)
     lines = text.splitlines()
-    if len(start) >= 4096 and len(lines) > 1:
+    if len(start) == _FEW and len(lines) > 1:
         lines.pop()
     return [] if "\0" in text else [line for line in lines if line.strip()][:count]
 

@@ -16,6 +16,7 @@ from retinaj.image_files import ImageFiles
 from retinaj.images import natural_key
 
 _DEPTH = 4  # of folders below the one that is named
+_MAX_FOLDERS = 10_000
 _LOOKED_AT = 20  # label files, to recognise the format
 _LABEL_FOLDER = re.compile("labels|obj_[a-z]+_data")  # the second is Darknet's, and CVAT's
 
@@ -49,20 +50,29 @@ def yolo_labels(path: Path) -> list[LabelFile]:
 
 
 def first_label_lines(path: Path) -> Iterator[str]:
-    """The first line of each of the first few label files of a path."""
-    labels = iter([LabelFile(path)]) if path.is_file() else _walk(path)
-    for label in islice(labels, _LOOKED_AT):
+    """The first line of each of the first few label files of a path; none if it is no such folder or cannot be read."""
+    labels = [LabelFile(path)] if path.is_file() else _first(path, _LOOKED_AT)
+    for label in labels:
         if label.path.suffix.lower() == ".txt":
             yield from first_lines(label.path, 1)
 
 
 def has_labels(folder: Path) -> bool:
     """Whether a folder has label files, perhaps all of them empty."""
-    return next(_walk(folder), None) is not None
+    return bool(_first(folder, 1))
+
+
+def _first(folder: Path, count: int) -> list[LabelFile]:
+    try:
+        return list(islice(_walk(folder), count))
+    except (OSError, RetinaJError):
+        return []
 
 
 def _walk(root: Path) -> Iterator[LabelFile]:
-    for name, folders, files in os.walk(root):  # follows no links to folders
+    for visited, (name, folders, files) in enumerate(os.walk(root)):  # follows no links to folders
+        if visited >= _MAX_FOLDERS:
+            raise RetinaJError(f"{root} has more than {_MAX_FOLDERS:,} folders in it; name the one with the labels.")
         folder = Path(name)
         parts = folder.relative_to(root).parts
         folders[:] = sorted(each for each in folders if not each.startswith(".") and each != "images" and len(parts) < _DEPTH)
