@@ -15,7 +15,7 @@ from retinaj.annotations.writing import losses, write_annotations
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_folder, require_absent
 from retinaj.image_files import ImageFiles
-from retinaj.images import is_image_name
+from retinaj.images import is_image_name, read_header
 from retinaj.images_beside import NewImage, plan_images, write_images
 
 _LISTED = 20  # faults that are said one by one
@@ -158,7 +158,7 @@ def _notes(found: Sequence[Annotation]) -> list[str]:
 def _named(
     found: Sequence[Annotation], files: ImageFiles | None, chosen: AnnotationFormat, notes: list[str]
 ) -> tuple[list[Annotation], list[Path | None]]:
-    """The annotations with the names of their images as far as they are known, and the image files, where there are any."""
+    """The annotations with their images' names and sizes as far as they are known, and the image files, where there are any."""
     annotations: list[Annotation] = []
     paths: list[Path | None] = []
     for each in found:
@@ -167,7 +167,11 @@ def _named(
             name = path.relative_to(files.folder).as_posix()
         else:
             name = _plain(each.image_name) or each.stem or ""
-        annotations.append(replace(each, image_name=name))
+        size = each.size
+        if size is None and path is not None:  # it tells what lies outside the image, which not all formats can hold
+            header = read_header(path)
+            size = header.width, header.height
+        annotations.append(replace(each, image_name=name, size=size))
         paths.append(path)
     missing = [each.image_name for each, path in zip(annotations, paths, strict=True) if path is None]
     if files is not None and missing:

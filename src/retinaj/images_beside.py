@@ -46,6 +46,7 @@ def plan_images(
     """
     planned: list[Annotation] = []
     images: dict[str, NewImage] = {}
+    used: dict[str, int] = {}
     for annotation, original in zip(annotations, originals, strict=True):
         origin: Path | Callable[[], bytes] | None = original or annotation.encoded
         if origin is None:
@@ -54,8 +55,8 @@ def plan_images(
         if isinstance(origin, Path):
             name = origin.name if folder is None else origin.relative_to(folder).as_posix()
         else:
-            name = _unused(_safe_name(annotation, origin()), images)
-        images.setdefault(name.casefold(), NewImage(name, origin))
+            name = _unused(_safe_name(annotation, origin()), used)
+        images.setdefault(name, NewImage(name, origin))
         planned.append(replace(annotation, image_name=name, encoded=None))
     return planned, list(images.values())
 
@@ -87,9 +88,11 @@ def _safe_name(annotation: Annotation, content: bytes) -> str:
     return f"_{stem}{suffix}" if _RESERVED.fullmatch(stem) else f"{stem}{suffix}"
 
 
-def _unused(name: str, images: dict[str, NewImage]) -> str:
-    path, number, chosen = PurePosixPath(name), 1, name
-    while chosen.casefold() in images:
-        number += 1
-        chosen = f"{path.stem}_{number}{path.suffix}"
+def _unused(name: str, used: dict[str, int]) -> str:
+    """The name, or with the next number if it was given out before; small and capital letters are one on some systems."""
+    path, key, chosen = PurePosixPath(name), name.casefold(), name
+    while chosen.casefold() in used:
+        used[key] = used.get(key, 1) + 1
+        chosen = f"{path.stem}_{used[key]}{path.suffix}"
+    used.setdefault(chosen.casefold(), 1)
     return chosen

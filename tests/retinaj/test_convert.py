@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tempfile
+import time
 from collections import Counter
 from dataclasses import replace
 from itertools import product
@@ -38,6 +39,7 @@ from retinaj.boxes import Boxes
 from retinaj.cli import app
 from retinaj.convert import convert
 from retinaj.errors import RetinaJError
+from retinaj.images_beside import plan_images
 
 CLASSES = ("Living Cell", "RBC", "α")
 SIZES = {"a.png": (64, 48), "b (2).png": (640, 480)}
@@ -281,6 +283,16 @@ def test_names_of_images_are_completed_from_their_folder_and_missing_ones_said(t
         convert(tmp_path / "kitti", tmp_path / "yolo", "yolo")
 
 
+def test_what_is_cut_is_said_also_where_only_the_image_tells(tmp_path, images):
+    (tmp_path / "a.csv").write_text(
+        "image,x1,y1,x2,y2,class\na.png,-3,0,5,5,cell\na.png,60,40,64,49,cell\na.png,0,0,64,48,cell\n"
+    )
+    done = convert(tmp_path / "a.csv", tmp_path / "out", "yolo", reading=Reading(images=images))
+    assert "parts of boxes outside the image (2): cut at its border" in done.notes[0]
+    (read,) = read_annotations(tmp_path / "out", Reading(images=images))
+    assert read.boxes.xyxy.tolist() == [[0, 0, 5, 5], [60, 40, 64, 48], [0, 0, 64, 48]]
+
+
 def test_images_of_several_folders_and_doubles(tmp_path):
     content = {
         "images": [
@@ -315,6 +327,15 @@ def test_images_are_copied_on_demand(tmp_path, images, to, target, folder):
         with pytest.raises(RetinaJError, match="out_images already exists"):
             convert(tmp_path / "voc", tmp_path / target, to, reading=Reading(images=images), copy_images=True)
         assert not (tmp_path / "out.json").exists()
+
+
+def test_very_many_images_of_one_name_are_numbered_in_no_time():
+    made = [Annotation(Path("a"), "a.png", Boxes.empty(()), encoded=lambda: b"\xff\xd8\xff")] * 5000
+    started = time.process_time()
+    planned, images = plan_images(made, [None] * len(made), None)
+    assert time.process_time() - started < 2
+    assert [each.image_name for each in planned] == ["a.jpg", *(f"a_{at}.jpg" for at in range(2, 5001))]
+    assert len(images) == 5000
 
 
 def encoded(kind="PNG"):

@@ -46,7 +46,8 @@ class Reading:
         images: folder of the images: formats that count in shares of the image's size need it.
         classes: file with the names of the classes (YOLO's data.yaml or classes.txt, label_map.pbtxt); None looks beside the
             annotations.
-        columns: for tables, the name of the column for each of RetinaJ's: {"label": "cell type", "x_min": "left"}.
+        columns: for tables, the name of the column for each of RetinaJ's: {"label": "cell type", "x_min": "left"}; and
+            "units", "pixels" or "shares" (of the image's size), for its coordinates.
         class_from: for ImageJ ROIs, where the class stands: "name", "group", "property:KEY", or a regular expression with one
             group that is searched for in the name.
     """
