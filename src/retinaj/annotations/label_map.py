@@ -13,7 +13,10 @@ from retinaj.annotations.tf_messages import label_map_class
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file, write_text
 
-MAX_FILE_BYTES = 4 * 1024**2  # LVIS, with 1,203 classes and their hierarchy, has less than a tenth
+MAX_FILE_BYTES = 1024**2  # LVIS, with 1,203 classes, has a fifth
+# The library's parser takes quadratic time on long lines, and on rows of backslashes.
+MAX_LINE = 10_000
+_BACKSLASHES = "\\" * 64
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,19 @@ class LabelMap:
 
     names: dict[int, str]
     aliases: dict[str, str]
+
+
+def find(folder: Path) -> Path | None:
+    """The label map in a folder: label_map.pbtxt, or the only file of another name such as pascal_label_map.pbtxt.
+
+    Raises:
+        RetinaJError: if there are several, and none is label_map.pbtxt.
+    """
+    usual = folder / "label_map.pbtxt"
+    found = [usual] if usual.is_file() else sorted(file for file in folder.glob("*.pbtxt") if "label" in file.name.lower())
+    if len(found) > 1:
+        raise RetinaJError(f"{folder} has several label maps, {found[0].name} and {found[1].name}; name one with --classes.")
+    return found[0] if found else None
 
 
 def read(path: Path) -> LabelMap:
@@ -91,11 +107,17 @@ def _read_text(path: Path) -> str:
     if path.stat().st_size > MAX_FILE_BYTES:
         raise RetinaJError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MB; that is not a label map.")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise RetinaJError(f"{path} is not a label map: it is not UTF-8 text.") from error
     except OSError as error:
         raise RetinaJError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if max(map(len, text.splitlines()), default=0) > MAX_LINE or _BACKSLASHES in text:
+        raise RetinaJError(
+            f"{path} has a line of more than {MAX_LINE:,} characters, or of {len(_BACKSLASHES)} backslashes in a row; "
+            "that is not a label map, or it needs line breaks."
+        )
+    return text
 
 
 def _one_line(error: Exception) -> str:
