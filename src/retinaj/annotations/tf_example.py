@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from retinaj.annotations.tf_messages import example_class
 from retinaj.errors import RetinaJError
-
-Values: TypeAlias = Sequence[bytes] | Sequence[int] | NDArray[np.float32]
 
 _KINDS = {"bytes_list": "texts or bytes", "float_list": "numbers", "int64_list": "whole numbers"}
 
@@ -75,19 +73,23 @@ class Example:
         raise RetinaJError(f"{self._where}: {name} is stored as {_KINDS[stored]}; expected {_KINDS[kind]}.")
 
 
-def encode(features: Mapping[str, Values]) -> bytes:
+def encode(
+    *,
+    contents: Mapping[str, Sequence[bytes]] | None = None,
+    integers: Mapping[str, Sequence[int]] | None = None,
+    floats: Mapping[str, NDArray[np.float32]] | None = None,
+) -> bytes:
     """A serialized tf.train.Example; the same features give the same bytes.
 
-    >>> Example(encode({"image/height": [480], "image/format": [b"png"]}), "record 1").texts("image/format")
+    An empty feature keeps its type too: TensorFlow refuses a record in which it is another than expected.
+
+    >>> Example(encode(contents={"image/format": [b"png"]}, integers={"image/height": [480]}), "record 1").texts("image/format")
     ['png']
     """
     message = example_class()()
-    for name, values in features.items():
-        feature = message.features.feature[name]
-        if isinstance(values, np.ndarray):
-            feature.float_list.value.extend(values.tolist())
-        elif values and isinstance(values[0], bytes):
-            feature.bytes_list.value.extend(values)
-        else:
-            feature.int64_list.value.extend(values)
+    for kind, features in (("bytes_list", contents), ("int64_list", integers), ("float_list", floats)):
+        for name, values in (features or {}).items():
+            stored = getattr(message.features.feature[name], kind)
+            stored.SetInParent()
+            stored.value.extend(values.tolist() if isinstance(values, np.ndarray) else values)
     return message.SerializeToString(deterministic=True)

@@ -63,20 +63,24 @@ def _examples(annotations: Iterable[Annotation], images: Path | None) -> Iterato
         taken.add(name)
         shares = _shares(annotation, name, (image.width, image.height))
         yield encode(
-            {
+            contents={
                 "image/encoded": [content],
                 "image/format": [image.kind.encode()],
                 "image/filename": [name.encode()],
                 "image/source_id": [name.encode()],
                 "image/key/sha256": [hashlib.sha256(content).hexdigest().encode()],
+                "image/object/class/text": [each.encode() for each in annotation.boxes.names],
+            },
+            integers={
                 "image/width": [image.width],
                 "image/height": [image.height],
-                **{f"image/object/bbox/{corner}": shares[:, at] for at, corner in enumerate(CORNERS)},
-                "image/object/class/text": [each.encode() for each in annotation.boxes.names],
                 "image/object/class/label": (annotation.boxes.label + 1).tolist(),
-                "image/object/area": annotation.boxes.area,
                 **_flags(annotation),
-            }
+            },
+            floats={
+                **{f"image/object/bbox/{corner}": shares[:, at] for at, corner in enumerate(CORNERS)},
+                "image/object/area": annotation.boxes.area,
+            },
         )
 
 
