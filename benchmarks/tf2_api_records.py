@@ -56,7 +56,7 @@ def main() -> None:
             return
         images = options.bccd / "JPEGImages"
         blood = read_annotations(options.bccd / "Annotations")
-        made_up = make_images(work / "images", 60, np.random.default_rng(0))
+        made_up = make_images(work / "images", 60, 200, np.random.default_rng(0))
         rows = [
             ours_read_by_api("BCCD", blood, images, options.api_python, work / "blood"),
             ours_read_by_api("made up", made_up, work / "images", options.api_python, work / "made-up"),
@@ -121,12 +121,12 @@ def api_read_by_us(title: str, voc: Path, annotations: Sequence[Annotation], pyt
     return row(title, "create_pascal_tf_record", "RetinaJ", annotations, largest, unequal), unequal
 
 
-def make_images(folder: Path, count: int, chance: np.random.Generator) -> list[Annotation]:
-    """Small images of every kind that RetinaJ puts into records, with boxes in fractions of pixels, and flags."""
+def make_images(folder: Path, count: int, largest: int, chance: np.random.Generator) -> list[Annotation]:
+    """Images of every kind that RetinaJ puts into records, of up to `largest` pixels, with boxes in fractions of pixels."""
     folder.mkdir()
     annotations: list[Annotation] = []
     for at in range(count):
-        width, height = (int(each) for each in chance.integers(16, 200, 2))
+        width, height = (int(each) for each in chance.integers(12, largest, 2))
         kind = ("grey.png", "rgb.png", "grey.tif", "rgb.tif", "deep.tif", "deep.png")[at % 6]
         shape = (height, width, 3) if kind.startswith("rgb") else (height, width)
         deep = kind.startswith("deep")
@@ -136,7 +136,7 @@ def make_images(folder: Path, count: int, chance: np.random.Generator) -> list[A
             tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
         else:
             path.write_bytes(imagecodecs.png_encode(pixels))
-        boxes = int(chance.integers(0, 6))
+        boxes = (at + at // 6) % 6
         corners = np.sort(chance.random((boxes, 2, 2)), axis=1) * (width, height)
         annotations.append(
             Annotation(
@@ -159,20 +159,20 @@ def make_fixture(target: Path, python: Path, work: Path) -> None:
     voc, chance = work / "voc", np.random.default_rng(0)
     for name in ("Annotations", "JPEGImages"):
         (voc / name).mkdir(parents=True)
-    for at, boxes in enumerate(([[0, 0, 32, 24], [3, 4, 9, 21]], [[1, 2, 30, 5]], [[0, 0, 1, 1]])):
+    for at, boxes in enumerate(([[0, 0, 32, 24], [3, 4, 9, 21]], [[1, 2, 30, 5]], [])):
         Image.fromarray(np.full((24, 32, 3), 80 * at, np.uint8)).save(voc / "JPEGImages" / f"cell{at}.jpg")
         annotation = Boxes(np.array(boxes, np.float32).reshape(-1, 4), [0, 1][: len(boxes)], ("RBC", "WBC"))
         details = [ObjectDetails(difficult=number == 1) for number in range(len(boxes))]
         pascal_voc.write(
             voc / "Annotations" / f"cell{at}.xml", annotation, image_name=f"cell{at}.jpg", size=(32, 24), details=details
         )
-    (work / "names.txt").write_text("cell0\ncell1\n")
+    (work / "names.txt").write_text("cell0\ncell1\ncell2\n")
     by_api, by_us = target / "by_api", target / "by_retinaj"
     by_api.mkdir()
     label_map.write(by_api / LABEL_MAP, ["RBC", "WBC"])
     made = by_api / "cells.record"
     api("make", voc, work / "names.txt", "--shards", "2", "--output", made, python=python, classes=by_api / LABEL_MAP)
-    write_annotations(by_us, make_images(work / "small", 6, chance), format_named("tfrecord"), images=work / "small")
+    write_annotations(by_us, make_images(work / "small", 6, 24, chance), format_named("tfrecord"), images=work / "small")
     for folder in (by_api, by_us):
         records = sorted(file for file in folder.iterdir() if file.suffix != ".pbtxt")
         decoded = api("decode", *records, python=python, classes=folder / LABEL_MAP)
