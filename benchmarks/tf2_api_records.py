@@ -121,8 +121,10 @@ def api_read_by_us(title: str, voc: Path, annotations: Sequence[Annotation], pyt
     return row(title, "create_pascal_tf_record", "RetinaJ", annotations, largest, unequal), unequal
 
 
-def make_images(folder: Path, count: int, largest: int, chance: np.random.Generator) -> list[Annotation]:
-    """Images of every kind that RetinaJ puts into records, of up to `largest` pixels, with boxes in fractions of pixels."""
+def make_images(
+    folder: Path, count: int, largest: int, chance: np.random.Generator, *, whole: bool = False
+) -> list[Annotation]:
+    """Images of every kind that RetinaJ puts into records, of up to `largest` pixels, with boxes of whole pixels or not."""
     folder.mkdir()
     annotations: list[Annotation] = []
     for at in range(count):
@@ -142,7 +144,9 @@ def make_images(folder: Path, count: int, largest: int, chance: np.random.Genera
             Annotation(
                 source=path,
                 image_name=path.name,
-                boxes=Boxes(corners.reshape(-1, 4), chance.integers(0, len(CLASSES), boxes), CLASSES),
+                boxes=Boxes(
+                    (np.rint(corners) if whole else corners).reshape(-1, 4), chance.integers(0, len(CLASSES), boxes), CLASSES
+                ),
                 size=(width, height),
                 details=tuple(
                     ObjectDetails(difficult=bool(a), truncated=bool(b), crowd=bool(c))
@@ -172,7 +176,9 @@ def make_fixture(target: Path, python: Path, work: Path) -> None:
     label_map.write(by_api / LABEL_MAP, ["RBC", "WBC"])
     made = by_api / "cells.record"
     api("make", voc, work / "names.txt", "--shards", "2", "--output", made, python=python, classes=by_api / LABEL_MAP)
-    write_annotations(by_us, make_images(work / "small", 6, 24, chance), format_named("tfrecord"), images=work / "small")
+    write_annotations(
+        by_us, make_images(work / "small", 6, 24, chance, whole=True), format_named("tfrecord"), images=work / "small"
+    )
     for folder in (by_api, by_us):
         records = sorted(file for file in folder.iterdir() if file.suffix != ".pbtxt")
         decoded = api("decode", *records, python=python, classes=folder / LABEL_MAP)

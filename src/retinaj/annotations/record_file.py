@@ -18,7 +18,7 @@ from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path, require_file
 
 # One image with its boxes. Parsed, a hostile record may take eight times as much memory.
-MAX_RECORD_BYTES = 256 * 1024**2
+MAX_RECORD_BYTES = 128 * 1024**2
 
 _HEADER = struct.Struct("<QI")  # length of the data, checksum of these eight bytes
 _CHECKSUM = struct.Struct("<I")  # of the data, which it follows

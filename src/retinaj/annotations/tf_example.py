@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from retinaj.annotations.tf_messages import example_class
 from retinaj.errors import RetinaJError
 
+MAX_VALUES = 100_000  # in one list: objects in one image
+
 _KINDS = {"bytes_list": "texts or bytes", "float_list": "numbers", "int64_list": "whole numbers"}
 
 
@@ -66,11 +68,14 @@ class Example:
             return ()
         feature = self._features[name]
         stored = feature.WhichOneof("kind")
-        if stored == kind:
-            return getattr(feature, kind).value
-        if stored is None or not getattr(feature, stored).value:
-            return ()
-        raise RetinaJError(f"{self._where}: {name} is stored as {_KINDS[stored]}; expected {_KINDS[kind]}.")
+        values: Sequence[Any] = () if stored is None else getattr(feature, stored).value
+        if values and stored != kind:
+            raise RetinaJError(f"{self._where}: {name} is stored as {_KINDS[stored]}; expected {_KINDS[kind]}.")
+        if len(values) > MAX_VALUES:
+            raise RetinaJError(
+                f"{self._where}: {name} has {len(values):,} values; RetinaJ reads up to {MAX_VALUES:,} for one image."
+            )
+        return values
 
 
 def encode(
