@@ -9,7 +9,6 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import imagecodecs
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -86,7 +85,10 @@ def encode_image(path: Path) -> bytes:
             f"{path} has {image.sizes['c']} channels; TFRecord holds images of one or three. Choose some of them in ImageJ "
             "(Image > Color > Split Channels, then Merge Channels, as RGB)."
         )
-    return bytes(imagecodecs.png_encode(_as_png_holds(path, image)))
+    pixels = _as_png_holds(path, image)
+    import imagecodecs
+
+    return bytes(imagecodecs.png_encode(pixels))
 
 
 def _as_png_holds(path: Path, image: xr.DataArray) -> NDArray[Any]:

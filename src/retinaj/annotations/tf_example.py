@@ -67,8 +67,8 @@ class Example:
         if name not in self._features:
             return ()
         feature = self._features[name]
-        stored = feature.WhichOneof("kind")
-        values: Sequence[Any] = () if stored is None else getattr(feature, stored).value
+        stored: str = feature.WhichOneof("kind") or kind
+        values: Sequence[Any] = getattr(feature, stored).value
         if values and stored != kind:
             raise RetinaJError(f"{self._where}: {name} is stored as {_KINDS[stored]}; expected {_KINDS[kind]}.")
         if len(values) > MAX_VALUES:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from retinaj.annotations.annotation import Annotation
 from retinaj.annotations.embedded_images import FileNames, describe
 from retinaj.annotations.format import AnnotationFormat, ImageSizes, Reading
 from retinaj.annotations.label_map import LabelMap
-from retinaj.annotations.record_file import is_record_file, read_record_at, read_records
+from retinaj.annotations.record_file import Record, is_record_file, read_record_at, read_records
 from retinaj.annotations.tf_example import Example
 from retinaj.annotations.tfrecord_objects import pixels, read_objects
 from retinaj.annotations.tfrecord_writing import write
@@ -76,65 +77,82 @@ def read(path: Path, reading: Reading) -> list[Annotation]:
     return _with_common_classes(annotations, numbers)
 
 
+class _ImageInRecord(NamedTuple):
+    """What a record says about its image: name, (width, height), channels, how to get its file, and a doubt."""
+
+    name: str
+    size: tuple[int, int]
+    depth: int | None
+    encoded: Callable[[], bytes] | None
+    notes: tuple[str, ...]
+
+
 def _read_file(
     file: Path, classes: LabelMap | None, sizes: ImageSizes, names: FileNames
 ) -> Iterator[tuple[Annotation, Mapping[str, int]]]:
     """Each record's annotation, with the numbers of its classes."""
     for record in read_records(file):
-        where, place = f"{file}: record {record.number}", f"record {record.number}"
-        example = Example(record.data, where)
-        objects = read_objects(example, place, file, classes)
-        stored = _stored_size(example)
-        wanted = next(iter(example.texts("image/filename") + example.texts("image/source_id")), "")
-        notes: list[str] = []
-        encoded = depth = None
-        if content := _image(example):
-            image = describe(content, where)
-            size, depth = (image.width, image.height), image.channels
-            name = names.safe(wanted, image.kind)
-            encoded = partial(_read_image, file, record.number, record.offset)
-            if stored not in (None, size):
-                notes.append(
-                    f"says that its image has {stored[0]} x {stored[1]} pixels, but it has {size[0]} x {size[1]}, by which the "
-                    "boxes are placed"
-                )
-        elif not wanted:
-            features = ", ".join(example.names()[:10])[:300] or "none"
-            raise RetinaJError(
-                f"{where} has neither an image (image/encoded) nor the name of one (image/filename); expected records as the "
-                f"TF2 Object Detection API reads them. Its features are: {features}."
-            )
-        else:
-            name = wanted
-            size = stored or sizes.size(wanted, None, file)
+        example = Example(record.data, f"{file}: record {record.number}")
+        objects = read_objects(example, f"record {record.number}", file, classes)
+        image = _find_image(file, record, example, sizes, names)
         class_names = tuple(dict.fromkeys(objects.names))
         index = {name: label for label, name in enumerate(class_names)}
+        label = np.array([index[name] for name in objects.names], np.int32)
         annotation = Annotation(
             source=file,
-            image_name=name,
-            boxes=Boxes(pixels(objects.shares, size), np.array([index[each] for each in objects.names], np.int32), class_names),
-            size=size,
-            notes=tuple(notes),
-            depth=depth,
+            image_name=image.name,
+            boxes=Boxes(pixels(objects.shares, image.size), label, class_names),
+            size=image.size,
+            notes=image.notes,
+            depth=image.depth,
             details=objects.details,
             places=objects.places,
             faults=objects.faults,
-            encoded=encoded,
+            encoded=image.encoded,
         )
         yield annotation, objects.numbers
 
 
-def _image(example: Example) -> bytes:
+def _find_image(file: Path, record: Record, example: Example, sizes: ImageSizes, names: FileNames) -> _ImageInRecord:
+    where = f"{file}: record {record.number}"
+    wanted = next(filter(None, example.texts("image/filename") + example.texts("image/source_id")), "")
+    stored = _stored_size(example)
+    content = _content(example)
+    if content:
+        image = describe(content, where)
+        size = (image.width, image.height)
+        doubt = f"says that its image has {_text(stored)} pixels, but it has {_text(size)}, by which the boxes are placed"
+        return _ImageInRecord(
+            name=names.safe(wanted, image.kind),
+            size=size,
+            depth=image.channels,
+            encoded=partial(_read_image, file, record.number, record.offset),
+            notes=() if stored in (None, size) else (doubt,),
+        )
+    if not wanted:
+        features = ", ".join(example.names()[:10])[:300] or "none"
+        raise RetinaJError(
+            f"{where} has neither an image (image/encoded) nor the name of one (image/filename); expected records as the "
+            f"TF2 Object Detection API reads them. Its features are: {features}."
+        )
+    return _ImageInRecord(wanted, stored or sizes.size(wanted, None, file), None, None, ())
+
+
+def _content(example: Example) -> bytes:
     return next(iter(example.contents("image/encoded")), b"")
 
 
 def _read_image(file: Path, number: int, offset: int) -> bytes:
-    return _image(Example(read_record_at(file, number, offset).data, f"{file}: record {number}"))
+    return _content(Example(read_record_at(file, number, offset).data, f"{file}: record {number}"))
 
 
 def _stored_size(example: Example) -> tuple[int, int] | None:
     width, height = (next(iter(example.integers(f"image/{side}")), 0) for side in ("width", "height"))
     return (width, height) if 0 < width < 2**31 and 0 < height < 2**31 else None
+
+
+def _text(size: tuple[int, int] | None) -> str:
+    return "unknown" if size is None else f"{size[0]} x {size[1]}"
 
 
 def _with_common_classes(annotations: Sequence[Annotation], numbers: Mapping[str, int]) -> list[Annotation]:
