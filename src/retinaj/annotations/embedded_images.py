@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from PIL import Image
 
+from retinaj.annotations.record_file import MAX_RECORD_BYTES
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file
 from retinaj.images import read_image
@@ -69,10 +70,15 @@ def encode_image(path: Path) -> bytes:
         RetinaJError: if the image is a stack, has other than one or three channels, or values that no PNG holds: fractions,
             negative ones, or those above 65,535.
     """
-    with require_file(path, "an image file").open("rb") as stream:
-        start = stream.read(8)
-    if _kind(start):
-        return path.read_bytes()
+    require_file(path, "an image file")
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(8)
+            if _kind(start):
+                # A file that is too large for a record is refused there; no more than that is read of it.
+                return start + stream.read(MAX_RECORD_BYTES)
+    except OSError as error:
+        raise RetinaJError(f"{path} cannot be read: {error.strerror or error}.") from error
     image = read_image(path)
     stack = [f"{axis} = {image.sizes[axis]}" for axis in "tz" if axis in image.dims]
     if stack:

@@ -66,8 +66,8 @@ def _examples(annotations: Iterable[Annotation], images: Path | None) -> Iterato
             contents={
                 "image/encoded": [content],
                 "image/format": [image.kind.encode()],
-                "image/filename": [name.encode()],
-                "image/source_id": [name.encode()],
+                "image/filename": [name.encode(errors="replace")],  # file names need not be Unicode
+                "image/source_id": [name.encode(errors="replace")],
                 "image/key/sha256": [hashlib.sha256(content).hexdigest().encode()],
                 "image/object/class/text": [each.encode() for each in annotation.boxes.names],
             },
