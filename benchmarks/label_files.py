@@ -1,7 +1,7 @@
 """Processor time and memory of reading label files of 50 MB, for docs/data.md (Linux).
 
-python -P benchmarks/label_files.py             # all formats, each in a process of its own
-python -P benchmarks/label_files.py --only csv  # one, here
+python benchmarks/label_files.py             # all formats, each in a process of its own
+python benchmarks/label_files.py --only csv  # one, here
 """
 
 from __future__ import annotations

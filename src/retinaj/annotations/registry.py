@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retinaj.annotations import coco, csv_table, imagej_roi, kitti, labelme, pascal_voc, yolo
+from retinaj.annotations import coco, csv_table, imagej_roi, kitti, labelme, pascal_voc, tfrecord, yolo
 from retinaj.annotations.format import AnnotationFormat
 from retinaj.errors import RetinaJError
 
@@ -14,6 +14,7 @@ FORMATS: tuple[AnnotationFormat, ...] = (
     coco.FORMAT,
     labelme.FORMAT,
     imagej_roi.FORMAT,
+    tfrecord.FORMAT,
     kitti.FORMAT,
     yolo.FORMAT,
     csv_table.FORMAT,
