@@ -25,6 +25,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
+    "docs/data.md",
     "docs/foreign-detectors.md",
     "docs/packaging.md",
     "docs/results.md",
@@ -36,6 +37,7 @@ LIGHT_MODULES = (
     "retinaj.prediction",
     "retinaj.model_folder",
     "retinaj.dataset",
+    "retinaj.describing",
     "retinaj.cli",
 )
 

@@ -125,7 +125,10 @@ def test_faults_are_collected_and_refused_on_demand(tmp_path):
 def test_a_broken_file_hides_no_other_from_who_wants_to_know_all(tmp_path, images, chosen):
     target = target_of(tmp_path, chosen)
     write_annotations(target, annotations(tmp_path / "x"), chosen, images=images)
-    [file] = [path for path in target.rglob("*") if path.is_file() and path.stem.split("_")[0] == "a"]
+    files = [path for path in target.rglob("*") if path.is_file() and path.stem.split("_")[0] == "a"]
+    if not files:
+        pytest.skip("all images are in one file")
+    [file] = files
     file.write_bytes(b"\0\xff<" * 100)
     broken = []
     read = read_annotations(target, Reading(format=chosen.name, images=images, broken=lambda path, _: broken.append(path)))

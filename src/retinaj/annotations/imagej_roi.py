@@ -219,7 +219,7 @@ def _recognises(path: Path) -> bool:
 
 
 def _read_all(path: Path, reading: Reading) -> list[Annotation]:
-    return read_files(annotation_files(path, _SUFFIXES), _read_one, reading)
+    return read_files(annotation_files(path, _SUFFIXES, reading.broken), _read_one, reading)
 
 
 def _read_one(path: Path) -> Annotation:

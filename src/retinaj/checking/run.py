@@ -151,8 +151,6 @@ def _read(path: Path, reading: Reading, files: ImageFiles, findings: list[Findin
         return Source(path, None, [], Pairs({}, [], []))
     pairs = pair(annotations, files)
     findings += broken + pairs.findings
-    if path.is_dir():
-        findings += check_links(path)
     return Source(path, chosen, annotations, pairs)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from markupsafe import Markup
@@ -17,7 +19,7 @@ from retinaj.report.examples import ImageReport, review_images
 from retinaj.report.facts import anchor_table, model_facts
 from retinaj.report.figures import draw_counts, draw_history, draw_precision_recall
 from retinaj.report.history import read_history
-from retinaj.report.pages import render
+from retinaj.report.templates import environment
 from retinaj.report.words import describe
 
 __all__ = ["write_report"]
@@ -52,19 +54,24 @@ def write_report(
     shown = min(3, (len(reviews) + 1) // 2)
     worst, best = reviews[:shown], reviews[::-1][: min(3, len(reviews) - shown)]
     colours = {name: hex_colour(colour) for name, colour in class_colours(_class_names(result)).items()}
-    page = render(
-        "page.html",
-        title=record.name if record is not None else "Detection",
-        result=result,
-        colours=colours,
-        sentences=describe(result, reviews),
-        facts=[] if record is None else model_facts(record),
-        anchors=[] if record is None else anchor_table(record),
-        history=Markup(draw_history(rows)) if rows else "",  # noqa: S704  (drawn by us from numbers)
-        precision_recall=Markup(draw_precision_recall(result)),  # noqa: S704  (drawn by us, text escaped)
-        counts=Markup(draw_counts(reviews, _class_names(result))),  # noqa: S704  (as above)
-        groups=_groups(worst, best),
-        notes=(*dataset.notes, *dataset.warnings),
+    page = (
+        environment()
+        .get_template("page.html")
+        .render(
+            title=record.name if record is not None else "Detection",
+            date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            version=version("retinaj"),
+            result=result,
+            colours=colours,
+            sentences=describe(result, reviews),
+            facts=[] if record is None else model_facts(record),
+            anchors=[] if record is None else anchor_table(record),
+            history=Markup(draw_history(rows)) if rows else "",  # noqa: S704  (drawn by us from numbers)
+            precision_recall=Markup(draw_precision_recall(result)),  # noqa: S704  (drawn by us, text escaped)
+            counts=Markup(draw_counts(reviews, _class_names(result))),  # noqa: S704  (as above)
+            groups=_groups(worst, best),
+            notes=(*dataset.notes, *dataset.warnings),
+        )
     )
     write_text(Path(path), page)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 
 from markupsafe import Markup, escape
 
@@ -11,7 +13,7 @@ from retinaj.checking.findings import CHECKS, Check, Finding, Grade
 from retinaj.checking.run import CheckResult
 from retinaj.checking.summary import totals
 from retinaj.report.check_pictures import CloseUp, close_ups
-from retinaj.report.pages import render
+from retinaj.report.templates import environment
 
 _PICTURES = 6  # of each check
 _LISTED = 200  # of each check; the JSON has all
@@ -45,16 +47,18 @@ class _Section:
 def check_page(result: CheckResult) -> str:
     """A page of HTML that needs nothing but itself: counts, then each check with advice, places and small pictures."""
     sections = [_section(check, result.of(check)) for check in result.counts()]
-    return render(
-        "check.html",
-        folder=result.images.resolve().name,
-        images=str(result.images),
-        annotations=[str(source.path) for source in result.sources],
-        sections=sections,
-        graded={str(grade): count for grade, count in result.graded().items()},
-        grades=[str(grade) for grade in Grade],
-        sentences=totals(result),
-    )
+    values = {
+        "folder": result.images.resolve().name,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": version("retinaj"),
+        "images": str(result.images),
+        "annotations": [str(source.path) for source in result.sources],
+        "sections": sections,
+        "graded": {str(grade): count for grade, count in result.graded().items()},
+        "grades": [str(grade) for grade in Grade],
+        "sentences": totals(result),
+    }
+    return environment().get_template("check.html").render(values)
 
 
 def _section(check: str, findings: list[Finding]) -> _Section:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from retinaj.checking.findings import Corners, Finding
 from retinaj.errors import RetinaJError
 from retinaj.images import read_image
 from retinaj.prediction.overlay import to_rgb
+from retinaj.report.examples import picture_address
 
 _LONGEST_SIDE = 420  # of a picture in the page, in pixels
 _LEAST_VIEW = 96.0  # pixels of the image that a picture shows at least, so that its place can be recognised
@@ -61,7 +58,7 @@ def _close_up(path: Path, boxes: Sequence[Corners], *, whole: bool) -> CloseUp:
     x_min, y_min = max(0, int(view[0])), max(0, int(view[1]))
     x_max, y_max = min(width, int(np.ceil(view[2]))), min(height, int(np.ceil(view[3])))
     drawn = tuple(_sides(*box) for box in boxes)
-    url = _url(pixels[y_min:y_max, x_min:x_max])
+    url = picture_address(np.ascontiguousarray(pixels[y_min:y_max, x_min:x_max]), _LONGEST_SIDE)
     return CloseUp(path.name, url, _sides(x_min, y_min, x_max, y_max), _sides(*view), drawn)
 
 
@@ -88,11 +85,3 @@ def _sides(x_min: float, y_min: float, x_max: float, y_max: float) -> Corners:
     """Left, top, width and height, also of a box with swapped corners."""
     left, top = min(x_min, x_max), min(y_min, y_max)
     return round(left, 2), round(top, 2), round(abs(x_max - x_min), 2), round(abs(y_max - y_min), 2)
-
-
-def _url(pixels: NDArray[np.uint8]) -> str:
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from retinaj.boxes import Boxes
 from retinaj.dataset import Sample
 from retinaj.evaluation.matching import Matches, match_boxes
-from retinaj.report.pictures import picture_of
+from retinaj.images import read_image
+from retinaj.prediction.overlay import to_rgb
 
+_LONGEST_SIDE = 900  # of a picture in the page, in pixels
 _MOST_LABELS = 40  # more would cover the picture; the numbers still show under the mouse
 
 
@@ -56,12 +61,12 @@ class ImageReport:
     @property
     def objects(self) -> list[DrawnBox]:
         """The ground truth; `right` is whether it was found."""
-        return _drawn(self.sample.boxes, self.matches.found)
+        return drawn_boxes(self.sample.boxes, self.matches.found)
 
     @property
     def found(self) -> list[DrawnBox]:
         """The detections; `right` is whether there is such an object."""
-        return _drawn(self.detections, self.matches.partner >= 0)
+        return drawn_boxes(self.detections, self.matches.partner >= 0)
 
     @property
     def labelled(self) -> bool:
@@ -74,8 +79,8 @@ class ImageReport:
         Raises:
             RetinaJError: if the image cannot be read.
         """
-        picture = picture_of(self.sample.image_path)
-        return replace(self, picture=picture.url, size=picture.size)
+        pixels = to_rgb(read_image(self.sample.image_path))
+        return replace(self, picture=picture_address(pixels, _LONGEST_SIDE), size=(pixels.shape[1], pixels.shape[0]))
 
 
 def review_images(samples: Sequence[Sample], predictions: Sequence[Boxes], threshold: float) -> list[ImageReport]:
@@ -89,7 +94,17 @@ def review_images(samples: Sequence[Sample], predictions: Sequence[Boxes], thres
     return sorted(reviews, key=lambda review: (review.f1, len(review.sample.boxes) * (1 if review.f1 > 0.5 else -1)))
 
 
-def _drawn(boxes: Boxes, right: NDArray[np.bool_]) -> list[DrawnBox]:
+def picture_address(pixels: NDArray[np.uint8], longest_side: int) -> str:
+    """Pixels uint8 [y, x, 3] as a data URL, made smaller where a side is longer than `longest_side` pixels."""
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((longest_side, longest_side))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+
+
+def drawn_boxes(boxes: Boxes, right: NDArray[np.bool_]) -> list[DrawnBox]:
+    """Boxes for a page; `right` bool [N] says which are drawn as right."""
     score = [""] * len(boxes) if boxes.score is None else [f"{value:.2f}" for value in boxes.score]
     corners = boxes.xyxy.astype(np.float64).round(2).tolist()
     return [
