@@ -63,6 +63,7 @@ def roi_bytes(**fields) -> bytes:
 
 
 def write_zip(path: Path, entries: dict[str, bytes]) -> None:
+    path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in entries.items():
             archive.writestr(name, data)
