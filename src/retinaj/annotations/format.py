@@ -36,8 +36,8 @@ class Reading:
     Attributes:
         format: name of the format; None recognises it by content.
         images: folder of the images: formats that count in shares of the image's size need it.
-        classes: file with the names of the classes (YOLO's data.yaml or classes.txt, label_map.pbtxt); None looks beside the
-            annotations.
+        classes: file with the names of the classes (YOLO's data.yaml or classes.txt, label_map.pbtxt; the one class of label
+            images or masks); None looks beside the annotations.
         columns: for tables, the name of the column for each of RetinaJ's: {"label": "cell type", "x_min": "left"}.
         class_from: for ImageJ ROIs, where the class stands: "name", "group", "property:KEY", or a regular expression with one
             group that is searched for in the name.
@@ -61,6 +61,7 @@ class AnnotationFormat:
         suffix: of that file, or of the files in the folder, with its dot.
         holds: which of FEATURES it can hold.
         needs_size: whether writing needs the images' sizes.
+        caveat: one sentence on what else writing changes, for those who convert; "" if nothing.
         recognises: whether a file or folder is of this format, by its content; looks at no more than a few kilobytes of a
             few files, and never raises.
         read: all annotations of a file or folder.
@@ -78,6 +79,7 @@ class AnnotationFormat:
     read: Callable[[Path, Reading], list[Annotation]]
     write: Callable[[Path, Iterable[Annotation], Sequence[str], Path | None], None]
     needs_size: bool = False
+    caveat: str = ""
 
 
 class ImageSizes:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retinaj.annotations import coco, imagej_roi, pascal_voc
+from retinaj.annotations import coco, imagej_roi, label_images, mask_folders, pascal_voc
 from retinaj.annotations.format import AnnotationFormat
 from retinaj.errors import RetinaJError
 
 # In this order they are tried on a file or folder of unknown format: the surest first, and the first that recognises it is it.
-FORMATS: tuple[AnnotationFormat, ...] = (pascal_voc.FORMAT, coco.FORMAT, imagej_roi.FORMAT)
+FORMATS: tuple[AnnotationFormat, ...] = (
+    pascal_voc.FORMAT,
+    coco.FORMAT,
+    imagej_roi.FORMAT,
+    mask_folders.FORMAT,
+    label_images.FORMAT,
+)
 
 
 def format_named(name: str) -> AnnotationFormat:

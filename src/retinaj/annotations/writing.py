@@ -58,12 +58,13 @@ def common_classes(annotations: Iterable[Annotation]) -> tuple[str, ...]:
 
 
 def losses(annotations: Iterable[Annotation], chosen: AnnotationFormat) -> str | None:
-    """One line about what the annotations say and the format cannot hold; None if it holds everything."""
+    """One line about what the annotations say and the format cannot hold, or changes; None if it holds everything."""
     found = Counter[str]()
     for annotation in annotations:
         found.update(features(annotation))
     lost = [f"{FEATURES[name]} ({found[name]:,})" for name in FEATURES if found[name] and name not in chosen.holds]
-    return f"{chosen.title} cannot hold {', '.join(lost)}: left out." if lost else None
+    said = [f"{chosen.title} cannot hold {', '.join(lost)}: left out."] if lost else []
+    return " ".join([*said, chosen.caveat] if chosen.caveat else said) or None
 
 
 def _prepared(
