@@ -22,8 +22,8 @@ from retinaj.annotations import (
     ObjectDetails,
     Reading,
     find_format,
+    imagej_files,
     imagej_names,
-    imagej_reading,
     imagej_roi,
     losses,
     read_annotations,
@@ -115,7 +115,7 @@ def test_roi_outside_the_format_is_refused_and_nothing_written(tmp_path):
 
 
 def test_hostile_roi_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(imagej_reading, "MAX_ROI_BYTES", 2**16)
+    monkeypatch.setattr(imagej_files, "MAX_ROI_BYTES", 2**16)
     endless_polygon = bytearray(roifile.ImagejRoi.frompoints([[0, 0], [5, 5], [9, 0]]).tobytes())
     endless_polygon[16:18] = struct.pack(">H", 65535)
     cases = {

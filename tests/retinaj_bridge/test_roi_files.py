@@ -28,6 +28,12 @@ def polygon(imagej: Classes, kind: str, *, whole: bool = False) -> Any:
     return polygon_class(x, y, len(CORNERS), getattr(imagej("ij.gui.Roi"), kind))
 
 
+def spline(imagej: Classes) -> Any:
+    roi = polygon(imagej, "POLYGON")
+    roi.fitSpline()
+    return roi
+
+
 def composite(imagej: Classes, *parts: Any) -> Any:
     first, second = (imagej("ij.gui.ShapeRoi")(part) for part in parts)
     return first.or_(second)
@@ -44,6 +50,7 @@ MADE: dict[str, Callable[[Classes], Any]] = {
     "sub-pixel oval": lambda j: j("ij.gui.OvalRoi")(10.25, 20.5, 30.25, 40.5),
     "polygon": lambda j: polygon(j, "POLYGON"),
     "whole-pixel polygon": lambda j: polygon(j, "POLYGON", whole=True),
+    "spline": spline,
     "freehand": lambda j: polygon(j, "FREEROI"),
     "traced": lambda j: polygon(j, "TRACED_ROI"),
     "polyline": lambda j: polygon(j, "POLYLINE"),
@@ -59,8 +66,8 @@ MADE: dict[str, Callable[[Classes], Any]] = {
     "image": lambda j: j("ij.gui.ImageRoi")(10, 20, j("ij.process.ColorProcessor")(5, 7)),
     "composite": lambda j: composite(j, j("ij.gui.Roi")(10, 20, 30, 40), j("ij.gui.OvalRoi")(60, 70, 5, 5)),
 }
-# ImageJ rounds the bounds of these up to whole pixels, although it stores them finer.
-ROUNDED = ("ellipse", "rotated rectangle")
+# ImageJ rounds the bounds of these to whole pixels, or stores them so.
+ROUNDED = ("ellipse", "rotated rectangle", "spline")
 
 
 @pytest.mark.parametrize("kind", MADE)

@@ -11,6 +11,7 @@ import tifffile
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file
 from retinaj.images import read_header
+from retinaj.quiet import silenced
 
 _TAG = 50839  # IJMetadata
 
@@ -89,7 +90,7 @@ def stack_shape(path: Path) -> StackShape:
 def _roi_bytes(path: Path) -> tuple[list[bytes], list[bytes]]:
     """The ROIs of the overlay and the selection."""
     try:
-        with tifffile.TiffFile(path) as file:
+        with silenced("tifffile"), tifffile.TiffFile(path) as file:
             tag: Any = file.pages.first.tags.get(_TAG)
             metadata: Any = None if tag is None else tag.value
     except Exception as error:  # a damaged file makes the decoder raise nearly anything

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import zipfile
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import roifile
 from numpy.typing import NDArray
 
 from retinaj.annotations.annotation import Annotation, ObjectDetails, clean_name
+from retinaj.annotations.imagej_files import MAX_ROIS, read_contents
 from retinaj.annotations.imagej_names import (
     RoiText,
     RuleTooSlowError,
@@ -26,12 +24,8 @@ from retinaj.annotations.imagej_names import (
 from retinaj.annotations.imagej_overlay import StackShape, read_overlay
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.files import require_file
-from retinaj.zip_entries import read_entry
+from retinaj.quiet import silenced
 
-MAX_ROIS = 1_000_000
-MAX_ROI_BYTES = 64 * 1024**2  # one ROI: a freehand outline of eight million points
-MAX_TOTAL_BYTES = 1024**3
 _MAX_COORDINATE = 1e9
 
 _ENDINGS = ("_RoiSet", "-RoiSet", "_rois")
@@ -77,13 +71,13 @@ def read_rois(path: Path, class_from: str = "name", stack: StackShape | None = N
         named = [("", data) for data in overlay.rois]
         stack, size, notes = overlay.stack, overlay.size, list(overlay.notes)
     else:
-        named = _contents(path)
+        named = read_contents(path)
     if len(named) > MAX_ROIS:
         raise RetinaJError(f"{path} has {len(named):,} ROIs; RetinaJ reads up to {MAX_ROIS:,}.")
     rule = class_rule(class_from)
     rois: list[_Roi] = []
     faults: list[str] = []
-    with _quiet():
+    with silenced("roifile"):
         for number, (name, data) in enumerate(named, 1):
             place = f"ROI {number}" + (f" ({_printable(name)})" if name else "")
             try:
@@ -145,46 +139,6 @@ def _annotation(
     )
 
 
-def _contents(path: Path) -> list[tuple[str, bytes]]:
-    """(name, bytes) of each ROI in the file. Nothing is unpacked to disk, so entry names lead nowhere."""
-    require_file(path, "an ImageJ ROI file (.roi or .zip)")
-    if not zipfile.is_zipfile(path):
-        if path.stat().st_size > MAX_ROI_BYTES:
-            raise RetinaJError(f"{path} is larger than {MAX_ROI_BYTES // 2**20} MB; that is not one ROI.")
-        data = path.read_bytes()
-        if not data.startswith(b"Iout"):
-            raise RetinaJError(f"{path} is not an ImageJ ROI or is damaged: expected a .roi file or a ZIP of them.")
-        return [(path.stem, data)]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [info for info in archive.infolist() if _is_roi(info.filename)]
-            if archive.infolist() and not entries:
-                raise RetinaJError(f"{path} is a ZIP without any .roi in it; expected one that ImageJ's ROI Manager saved.")
-            if len(entries) > MAX_ROIS:
-                raise RetinaJError(f"{path} has {len(entries):,} ROIs; RetinaJ reads up to {MAX_ROIS:,}.")
-            sizes = [info.file_size for info in entries]
-            if max(sizes, default=0) > MAX_ROI_BYTES or sum(sizes) > MAX_TOTAL_BYTES:
-                raise RetinaJError(f"{path} unpacks to far more than ROIs need; it is not read.")
-            return [(info.filename.rsplit("/", 1)[-1][:-4], read_entry(path, archive, info)) for info in entries]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
-        raise RetinaJError(f"{path} is not a readable ZIP of ROIs: {error}.") from error
-
-
-def _is_roi(entry: str) -> bool:
-    name = entry.rsplit("/", 1)[-1].lower()
-    return name.endswith(".roi") and not name.startswith("._")  # macOS adds such copies
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    logger = logging.getLogger("roifile")
-    disabled, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = disabled
-
-
 def _decode(name: str, data: bytes) -> roifile.ImagejRoi:
     try:
         roi = roifile.ImagejRoi.frombytes(data)
@@ -241,6 +195,8 @@ def _bounds(roi: roifile.ImagejRoi) -> tuple[float, float, float, float]:
     """The rectangle around a ROI, half open: integer outlines run along pixel borders in ImageJ."""
     if roi.subpixelrect:
         return roi.xd, roi.yd, roi.xd + roi.widthd, roi.yd + roi.heightd
+    if roi.options & roifile.ROI_OPTIONS.SPLINE_FIT:
+        return float(roi.left), float(roi.top), float(roi.right), float(roi.bottom)  # the curve swings out between its points
     points: NDArray[np.floating] | None = roi.subpixel_coordinates
     if roi.roitype == roifile.ROI_TYPE.LINE:
         points = np.array([[roi.x1, roi.y1], [roi.x2, roi.y2]])

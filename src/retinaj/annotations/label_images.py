@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 import xarray as xr
 from numpy.typing import NDArray
 
 from retinaj.annotations.annotation import Annotation
-from retinaj.annotations.class_folders import SUFFIXES, class_files, folder_names, inner_folders
-from retinaj.annotations.files import file_stem, first_files
+from retinaj.annotations.class_folders import SUFFIXES, class_files, inner_folders
+from retinaj.annotations.files import first_files
 from retinaj.annotations.format import AnnotationFormat, Reading
 from retinaj.annotations.instances import Instances, find_instances
-from retinaj.annotations.painting import pixel_rectangles
+from retinaj.annotations.label_writing import write
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 from retinaj.image_files import ImageFiles
@@ -28,7 +27,6 @@ MAX_PIXELS = 2**28  # of a plane, 16,384 x 16,384, and of a stack: what can be n
 MAX_OBJECTS = 1_000_000
 _LOOKED_AT = 5  # files of a folder, to recognise labels
 _LOOKED_AT_PIXELS = 2**24
-_TITLE = "label images"
 
 # What tools add to the image's name.
 _ENDINGS = ("_cp_masks", "_instances", "_labels", "_masks", "_label", "_mask")
@@ -156,6 +154,8 @@ def _read_labels(path: Path) -> xr.DataArray:
     """
     sizes = read_header(path).sizes
     count = int(np.prod([float(length) for axis, length in sizes.items() if axis != "c"]))
+    if not count:
+        raise RetinaJError(f"{path} has no pixels; save it again or leave it out.")
     if count > MAX_PIXELS:
         raise RetinaJError(f"{path} has {count:,} pixels; RetinaJ reads label images of up to {MAX_PIXELS:,}. Cut it up.")
     array = read_image(path)
@@ -217,42 +217,6 @@ def _is_sure(path: Path) -> bool | None:
     return instances.are_surely_labels if len(instances) else None
 
 
-def _write(target: Path, annotations: Iterable[Annotation], class_names: Sequence[str], images: Path | None) -> None:
-    folders = folder_names(class_names, _TITLE)
-    for folder in folders.values():
-        (target / folder).mkdir(parents=True, exist_ok=True)
-    for annotation in annotations:
-        rectangles = pixel_rectangles(annotation, _TITLE)
-        for label, name in enumerate(class_names):
-            file = target / folders[name] / f"{file_stem(annotation)}_labels.tif"
-            if file.exists():
-                raise RetinaJError(f"{annotation.source}: two images would both go to {file.name}; rename one.")
-            of_class = np.flatnonzero(annotation.boxes.label == label)
-            tifffile.imwrite(file, _painted(annotation, of_class, rectangles), compression="deflate", metadata=None)
-
-
-def _painted(annotation: Annotation, chosen: NDArray[np.intp], rectangles: NDArray[np.int64]) -> NDArray[Any]:
-    """The chosen boxes, small ones over large ones.
-
-    Raises:
-        RetinaJError: if one would be hidden by others.
-    """
-    width, height = annotation.size or (0, 0)
-    labels = np.zeros((height, width), np.uint16 if len(chosen) <= np.iinfo(np.uint16).max else np.uint32)
-    area = (rectangles[:, 2] - rectangles[:, 0]) * (rectangles[:, 3] - rectangles[:, 1])
-    for number in np.argsort(-area[chosen], kind="stable").tolist():
-        x_min, y_min, x_max, y_max = rectangles[chosen[number]].tolist()
-        labels[y_min:y_max, x_min:x_max] = number + 1
-    seen = np.bincount(labels.ravel(), minlength=len(chosen) + 1)[1:] > 0
-    if not seen.all():
-        hidden = annotation.place(int(chosen[np.flatnonzero(~seen)[0]]))
-        raise RetinaJError(
-            f"{annotation.source}: {hidden} is covered by others of its class, but a label image has one object per pixel. "
-            "Remove double boxes, or choose the format masks, with a file for each object."
-        )
-    return labels
-
-
 FORMAT = AnnotationFormat(
     name="labels",
     title="label images (one .tif or .png per image, a value for each object)",
@@ -261,7 +225,7 @@ FORMAT = AnnotationFormat(
     holds=frozenset({"empty"}),
     recognises=_recognises,
     read=read,
-    write=_write,
+    write=write,
     needs_size=True,
     caveat="Boxes become filled rectangles of whole pixels, cut at the image's border; small ones hide parts of larger ones.",
 )
