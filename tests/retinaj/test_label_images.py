@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from retinaj.annotations import (
@@ -268,6 +271,35 @@ def test_a_class_that_cannot_be_a_folder_is_refused(tmp_path, name, kind):
     two = Annotation(tmp_path / "x", "a.png", Boxes([[1, 1, 5, 5]], [0], ("rbc", "RBC")), (50, 40))
     with pytest.raises(RetinaJError, match="differ in case only"):
         write_annotations(tmp_path / "out", [two], format_named(kind))
+
+
+@st.composite
+def separate_boxes(draw):
+    """Whole-pixel boxes, each in a square of its own of a 5 x 5 grid, so that none hides another."""
+    squares = draw(st.lists(st.integers(0, 24), unique=True, max_size=8))
+    corners: list[list[int]] = []
+    for square in squares:
+        x, y = 20 * (square % 5), 20 * (square // 5)
+        low, high = (
+            draw(st.tuples(st.integers(0, 9), st.integers(0, 9))),
+            draw(st.tuples(st.integers(10, 20), st.integers(10, 20))),
+        )
+        corners.append([x + low[0], y + low[1], x + high[0], y + high[1]])
+    names = draw(st.sampled_from([("object",), ("dead cell", "µ-cell"), ("A",)]))
+    return Boxes(np.array(corners, np.float32), [draw(st.integers(0, len(names) - 1)) for _ in corners], names)
+
+
+@pytest.mark.parametrize("kind", ["labels", "masks"])
+@settings(max_examples=15, deadline=None)
+@given(boxes=separate_boxes())
+def test_round_trip(kind, boxes):
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "out"
+        write_annotations(target, [Annotation(target, "a.png", boxes, (100, 100))], format_named(kind))
+        (read,) = map(require_sound, read_annotations(target, Reading(format=kind)))
+    assert sorted(zip(read.boxes.names, read.boxes.xyxy.tolist(), strict=True)) == sorted(
+        zip(boxes.names, boxes.xyxy.tolist(), strict=True)
+    )
 
 
 def test_coco_goes_to_labels_and_back(shared_data, tmp_path):

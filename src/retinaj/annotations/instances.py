@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 # Parts are counted in the box of each object. Objects whose boxes cover the image this often over are interwoven, as in no
 # real label image, and counting would take for ever.
 _MAX_COVER = 50
+_TABLE = 2**24  # up to this value, a table of all values
+_AT_ONCE = 2**22  # pixels
 _NEIGHBOURS = np.ones((3, 3), np.bool_)
 
 
@@ -117,18 +119,29 @@ def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _renumbered(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """The values of the objects, and the image with 1, 2, ... for them: a value of four milliards would need as long a list."""
-    if image.dtype.itemsize <= 2:  # counting is much faster than sorting
-        present = np.bincount(image.ravel(), minlength=1) > 0
+    """The values of the objects, ascending, and the image with 1, 2, ... for them: lists as long as the values could not be.
+
+    Some rows at a time, because NumPy makes large copies on the way.
+    """
+    rows = range(0, image.shape[0], max(1, _AT_ONCE // image.shape[1]))
+    blocks = [slice(start, start + rows.step) for start in rows]
+    labels = np.empty(image.shape, np.int32)
+    highest = int(image.max())
+    if highest < _TABLE:  # much faster than sorting
+        present = np.zeros(highest + 1, np.bool_)
+        for block in blocks:
+            present[image[block]] = True
         present[0] = False
         number = np.cumsum(present, dtype=np.int32)
         number[~present] = 0
-        return np.flatnonzero(present), number[image]
-    values, labels = np.unique(image, return_inverse=True)
-    labels = labels.reshape(image.shape).astype(np.int32)
-    if len(values) and values[0] == 0:
-        return values[1:], labels
-    return values, labels + np.int32(1)
+        for block in blocks:
+            labels[block] = number[image[block]]
+        return np.flatnonzero(present), labels
+    values = np.unique(np.concatenate([np.unique(image[block]) for block in blocks]))
+    values = values[values != 0]
+    for block in blocks:
+        labels[block] = np.where(image[block] == 0, 0, np.searchsorted(values, image[block]) + 1)
+    return values, labels
 
 
 def _count_touching(labels: NDArray[np.int32], count: int) -> int:
