@@ -240,6 +240,7 @@ def test_overlays_inside_tiffs_are_annotations_where_there_are_no_roi_files(tmp_
     first, second, last = read_annotations(tmp_path)
     assert (first.image_name, first.size, first.boxes.names) == ("a.tif", (30, 20), ["RBC", "WBC"])
     assert first.notes == ("1 of its 2 ROIs have no position in the stack and count for its first plane",)
+    assert first.places == ("ROI 1 (RBC)", "ROI 2 (WBC)")
     assert (second.image_name, second.boxes.plane.tolist()) == ("b.tiff", [[4, 0, 0]])
     assert last.stem == "d"
     write_zip(tmp_path / "d_RoiSet.zip", {"x.roi": roi_bytes(name="from the set")})

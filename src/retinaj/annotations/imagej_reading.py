@@ -10,7 +10,7 @@ import numpy as np
 import roifile
 from numpy.typing import NDArray
 
-from retinaj.annotations.annotation import Annotation, ObjectDetails, clean_name
+from retinaj.annotations.annotation import NO_DETAILS, Annotation, ObjectDetails, clean_name
 from retinaj.annotations.imagej_files import MAX_ROIS, read_contents
 from retinaj.annotations.imagej_names import (
     RoiText,
@@ -79,9 +79,11 @@ def read_rois(path: Path, class_from: str = "name", stack: StackShape | None = N
     faults: list[str] = []
     with silenced("roifile"):
         for number, (name, data) in enumerate(named, 1):
-            place = f"ROI {number}" + (f" ({_printable(name)})" if name else "")
+            place = _place(number, name)
             try:
-                rois.append(_read(place, _decode(name, data), class_from, rule))
+                roi = _decode(name, data)
+                place = _place(number, name or roi.name)  # an overlay's have no name but their own
+                rois.append(_read(place, roi, class_from, rule))
             except ValueError as error:
                 faults.append(f"{place} {error}.")
             except RuleTooSlowError:
@@ -133,7 +135,7 @@ def _annotation(
         size=size,
         notes=tuple(notes),
         stem=path.stem if path.suffix.lower() in _TIFF else image_stem(path),
-        details=details if any(each != ObjectDetails() for each in details) else (),
+        details=details if any(each != NO_DETAILS for each in details) else (),
         places=tuple(roi.place for roi in rois),
         faults=faults,
     )
@@ -165,18 +167,19 @@ def _read(place: str, roi: roifile.ImagejRoi, class_from: str, rule: Callable[[R
         class_name=class_name,
         score=score,
         position=(roi.t_position, roi.c_position, roi.z_position, roi.position),
-        details=_details(roi, text, class_name, score),
+        details=_details(place, roi, text, class_name, score),
         points=roi.n_coordinates if is_points else 0,
     )
 
 
-def _printable(name: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in name[:60])
+def _place(number: int, name: str) -> str:
+    printable = "".join(character if character.isprintable() else "?" for character in name[:60])
+    return f"ROI {number} ({printable})" if printable else f"ROI {number}"
 
 
-def _details(roi: roifile.ImagejRoi, text: RoiText, class_name: str, score: float | None) -> ObjectDetails:
+def _details(place: str, roi: roifile.ImagejRoi, text: RoiText, class_name: str, score: float | None) -> ObjectDetails:
     said = {class_name} if score is None else {class_name, f"{class_name} {score:.2f}"}
-    name = text.properties.get("name", text.name)
+    name = clean_name(text.properties.get("name", text.name), place)
     alpha, *colour = roi.stroke_color
     own = (
         {"class", "name"}
