@@ -74,9 +74,11 @@ class Dataset:
         return replace(self, samples=tuple(chosen.values()))
 
     def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Divide the images by chance into (training, validation). The notes stay with the first.
+        """Divide the images by chance into (training, validation).
 
-        The same images, fraction and seed give the same parts on every machine, whatever the order of the samples.
+        The same images, fraction and seed give the same parts on every machine, whatever the order of the samples. Classes
+        are left to chance: `retinaj.splitting` shares them out, but then one image more can move others to the other side.
+        The notes stay with the first; they begin with the classes that one of the parts has no object of.
 
         Args:
             fraction: share of the images that goes to validation, above 0 and below 1; each part gets at least one
@@ -92,14 +94,26 @@ class Dataset:
             raise RetinaJError(
                 f"There are {len(self.samples)} annotated images; training needs two at least, one for validation."
             )
+
         # A hash rather than a random generator: NumPy's may give other numbers in another version, and so an image keeps
         # its side when a few are added.
-        order = sorted(self.samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
+        def chance(sample: Sample) -> bytes:
+            return hashlib.sha256(f"{seed}/{sample.name}".encode("utf-8", "surrogatepass")).digest()
+
+        order = sorted(self.samples, key=chance)
         count = min(max(round(fraction * len(order)), 1), len(order) - 1)
         taken = {sample.name for sample in order[:count]}
         training = tuple(sample for sample in self.samples if sample.name not in taken)
         validation = tuple(sample for sample in self.samples if sample.name in taken)
-        return replace(self, samples=training), replace(self, samples=validation, notes=())
+        parts = replace(self, samples=training), replace(self, samples=validation, notes=())
+        present = self.counts()
+        lacking = [
+            f"no object of {name!r} is among the {what} images: `retinaj split` shares rare classes out"
+            for what, part in zip(("training", "validation"), parts, strict=True)
+            for name, count in part.counts().items()
+            if present[name] and not count
+        ]
+        return replace(parts[0], notes=(*lacking, *self.notes)), parts[1]
 
 
 def load_dataset(
