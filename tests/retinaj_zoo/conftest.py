@@ -34,7 +34,7 @@ def grey16(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
     folder = tmp_path_factory.mktemp("grey16")
     model = write_tiny_model(folder / "model", channels=1, pixel_type="uint16", seed=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("retinaj_zoo.packaging.check_package", lambda package: CheckResult(0, 0.0, ()))
+        patch.setattr("retinaj_zoo.finishing.check_package", lambda package: CheckResult(0, 0.0, ()))
         return _pack(folder, model)
 
 
@@ -51,6 +51,6 @@ def quick_export(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def replace() -> None:
         for name in ("write_keras", "write_onnx", "write_saved_model"):
             monkeypatch.setattr(f"retinaj_zoo.packaging.{name}", lambda *arguments: arguments[-1].write_bytes(b"weights"))
-        monkeypatch.setattr("retinaj_zoo.packaging.check_package", lambda package: CheckResult(1, 0.0, ()))
+        monkeypatch.setattr("retinaj_zoo.finishing.check_package", lambda package: CheckResult(1, 0.0, ()))
 
     return replace

@@ -164,7 +164,7 @@ def test_a_failed_test_leaves_nothing(
         assert zipfile.is_zipfile(package)
         raise RetinaJError("bioimageio.core's test of the package failed")
 
-    monkeypatch.setattr("retinaj_zoo.packaging.check_package", fail)
+    monkeypatch.setattr("retinaj_zoo.finishing.check_package", fail)
     before = contents(rgb.model)
     with pytest.raises(RetinaJError, match="test of the package failed"):
         package_model(rgb.model, tmp_path / "deep" / "package.zip", log=lambda line: None)
@@ -177,7 +177,7 @@ def test_packaging_again_gives_the_same_content(rgb: Packaged, tmp_path: Path, m
     """Byte for byte, but for the weights: their programs write the time, addresses in memory and running numbers into them."""
     from retinaj_zoo.checking import CheckResult
 
-    monkeypatch.setattr("retinaj_zoo.packaging.check_package", lambda package: CheckResult(1, 0.0, ()))
+    monkeypatch.setattr("retinaj_zoo.finishing.check_package", lambda package: CheckResult(1, 0.0, ()))
     metadata = Metadata(authors=(Person(name="The test suite"),))
     again = package_model(rgb.model, tmp_path / "again.zip", metadata=metadata, log=lambda line: None).path
     with zipfile.ZipFile(rgb.package) as first, zipfile.ZipFile(again) as second:
