@@ -155,7 +155,7 @@ def test_pickle_instead_of_weights_is_not_executed(folder: Path, tmp_path: Path)
         def __reduce__(self):
             return (Path.touch, (tmp_path / "executed",))
 
-    (folder / "model.weights.h5").write_bytes(pickle.dumps(Bomb()))
+    (folder / "model.weights.h5").write_bytes(pickle.dumps(Bomb()) + bytes(100_000))  # of no suspicious size
     seal(folder)
     with pytest.raises(RetinaJError, match="not a readable weights file"):
         open_model(folder)
