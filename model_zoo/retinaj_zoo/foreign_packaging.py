@@ -13,13 +13,12 @@ from typing import Any, Literal
 import jinja2
 import numpy as np
 from bioimageio.spec.model import v0_5
-from numpy.typing import NDArray
 
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file
 from retinaj.images import read_image
 from retinaj.normalization import FixedScale, PercentileScale
-from retinaj.prediction.detector import DEFAULT_THRESHOLD, Runtime
+from retinaj.prediction.detector import DEFAULT_THRESHOLD
 from retinaj.prediction.onnx_runtime import OnnxRuntime
 from retinaj_zoo.description import FILES, detections_tensor, image_tensor, model_description
 from retinaj_zoo.documentation import loading_code, normalization_code
@@ -82,7 +81,7 @@ def package_foreign(
         log("No author was given: the package says 'unknown'. The zoo takes only models that somebody stands for.")
     picture = read_image(image)
     record = _record(onnx_file, content, wrapped, options, metadata, picture.dtype)
-    example = choose_example(picture, str(image), record.detector(_one_by_one(wrapped, str(onnx_file))))
+    example = choose_example(picture, str(image), record.detector(OnnxRuntime(wrapped.model, origin=f"{onnx_file}, wrapped,")))
     height, width = example.pixels.shape[:2]
     log(f"This image becomes part of the package: {image}; {width} x {height} pixels, {len(example.boxes)} boxes.")
     with TemporaryDirectory(prefix="retinaj-package-", ignore_cleanup_errors=True) as name:
@@ -123,16 +122,6 @@ def _record(
         onnx_sha256=hashlib.sha256(content).hexdigest(),
         weights_sha256=hashlib.sha256(wrapped.model).hexdigest(),
     )
-
-
-def _one_by_one(wrapped: WrappedDetector, origin: str) -> Runtime:
-    """Choosing an example takes several images at a time, the graph only one."""
-    one = OnnxRuntime(wrapped.model, origin=f"{origin}, wrapped,")
-
-    def each(batch: NDArray[np.float32], overlap: float) -> NDArray[np.float32]:
-        return np.concatenate([one(image[None], overlap) for image in batch])
-
-    return each
 
 
 def _documentation(record: ForeignRecord, metadata: Metadata) -> str:
