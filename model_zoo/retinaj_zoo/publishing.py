@@ -27,7 +27,7 @@ def page_steps(package: Path) -> tuple[str, ...]:
         "Open https://bioimage.io, choose Upload, and log in, with GitHub or Google.",
         f"Drop {package} on the page: the zip as it is.",
         "Look through what the page shows for review and editing, the maintainers above all. Leave the identifier to the zoo.",
-        "Choose Validate, and hand it in. The zoo tests and reviews it, and answers on the page and to the maintainers on GitHub.",
+        "Choose Validate, and hand it in. The zoo's team answers on the page and through the maintainers' GitHub accounts.",
     )
 
 
