@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from retinaj.plain_record import PlainRecord
 
 BackboneName = Literal["light", "resnet50", "mobilenet_v1", "mobilenet_v2"]
 BACKBONES: tuple[BackboneName, ...] = ("light", "resnet50", "mobilenet_v1", "mobilenet_v2")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class AnchorConfig(_Strict):
+class AnchorConfig(PlainRecord):
     """The anchors of each cell of each pyramid level; sizes are in pixels of the downsampled image.
 
     A level l has stride 2**l; its anchors have the areas (base * stride * s)**2 for each octave scale s, in each aspect
@@ -50,7 +48,7 @@ class AnchorConfig(_Strict):
         return len(self.scales) * len(self.aspect_ratios)
 
 
-class NetworkConfig(_Strict):
+class NetworkConfig(PlainRecord):
     """A RetinaNet: backbone, feature pyramid, heads, anchors, and how the image enters it.
 
     Attributes:
@@ -89,6 +87,17 @@ class NetworkConfig(_Strict):
         if self.max_candidates < self.max_detections:
             raise ValueError("max_candidates must be at least max_detections")
         return self
+
+    @property
+    def fewest_weights(self) -> int:
+        """At least so many weights the network has: those of its heads, which alone can be of any size.
+
+        >>> NetworkConfig(num_classes=1, pyramid_width=8, head_depth=1).fewest_weights
+        2232
+        """
+        convolutions = 2 * self.head_depth * self.pyramid_width
+        predictions = self.anchors.per_cell * (self.num_classes + 4)
+        return 3 * 3 * self.pyramid_width * (convolutions + predictions)
 
     @property
     def stride(self) -> int:
