@@ -17,7 +17,7 @@ from retinaj.errors import RetinaJError
 console = Console(stderr=True)
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF).")]
-Annotations = Annotated[Path, typer.Argument(help="Folder of PASCAL VOC XML or ImageJ ROI files, or one COCO JSON file.")]
+Annotations = Annotated[Path, typer.Argument(help="File or folder of annotations: see --format.")]
 Names = Annotated[Path | None, typer.Option(help="Text file with the names of the images to use, one a line. [default: all]")]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.command_line import Annotations, Images, Names, console
 from retinaj.errors import RetinaJError
 from retinaj.network.config import BACKBONES
@@ -26,7 +27,9 @@ def train(
     names: Names = None,
     validation: Annotated[
         str | None,
-        typer.Option(help="Share of the images (0.2), or a text file of names, or a COCO JSON file. [default: 0.2]"),
+        typer.Option(
+            help="Share of the images (0.2), a text file (.txt) of names, or annotations of their own. [default: 0.2]"
+        ),
     ] = None,
     backbone: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(BACKBONES)}. [default: light]", callback=_backbone)
@@ -58,6 +61,10 @@ def train(
         int | None, typer.Option(help="Side of the training windows, downsampled pixels. [default: fitted to the boxes]")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in OUTPUT.")] = False,
+    format_name: Format = None,
+    classes: Classes = None,
+    columns: Columns = None,
+    class_from: ClassFrom = "name",
 ) -> None:
     """Train a model on annotated images."""
     from retinaj.training.run_folder import load_run
@@ -98,6 +105,7 @@ def train(
         names=names,
         validation=validation_list,
         settings=settings,
+        reading=reading(format_name, classes, columns, class_from),
         start=start,
         resume=resume,
         console=console,

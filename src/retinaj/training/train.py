@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from retinaj.annotations import Reading
 from retinaj.dataset import Dataset, load_dataset
 from retinaj.durations import duration
 from retinaj.errors import RetinaJError
@@ -41,6 +42,7 @@ def train(
     names: Path | None = None,
     validation: Path | None = None,
     settings: TrainingSettings | None = None,
+    reading: Reading | None = None,
     start: StartingPoint | None = None,
     resume: bool = False,
     console: Console | None = None,
@@ -49,12 +51,13 @@ def train(
 
     Args:
         images: folder of images.
-        annotations: folder of PASCAL VOC files or of ImageJ ROI files, or a COCO JSON file.
+        annotations: a file or folder of any format in `retinaj.annotations.FORMATS`.
         output: the model folder to make; it must not exist, unless `resume`.
         names: a text file with the names of the images to use, one a line; default: all.
-        validation: a text file with the names of the validation images, or a COCO JSON file of their own; default: the
+        validation: a text file with the names of the validation images, or annotations of their own; default: the
             share `settings.validation` of the training images, drawn with the seed.
         settings: all options; on `resume`, the stored ones are used, and other ones are refused.
+        reading: how to read the annotations, where they leave it open.
         start: a trained model to start from, instead of random or ImageNet weights. Its network with its anchors, and its
             normalisation, are taken over; classes may differ. On `resume` it may be left out.
         resume: continue the run that was interrupted in `output`, exactly as if it had not been.
@@ -78,7 +81,7 @@ def train(
     else:
         require_absent(output)
         settings = settings or TrainingSettings(**(start.settings() if start else {}))
-    training_set, validation_set = _load(images, annotations, names, validation, settings)
+    training_set, validation_set = _load(images, annotations, names, validation, settings, reading)
     _tell_notes(training_set, validation_set, console)
     if run is not None:
         require_same_images(run, training_set, validation_set, output)
@@ -269,15 +272,20 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
 
 
 def _load(
-    images: Path, annotations: Path, names: Path | None, validation: Path | None, settings: TrainingSettings
+    images: Path,
+    annotations: Path,
+    names: Path | None,
+    validation: Path | None,
+    settings: TrainingSettings,
+    reading: Reading | None,
 ) -> tuple[Dataset, Dataset]:
-    dataset = load_dataset(images, annotations, names=names)
+    dataset = load_dataset(images, annotations, names=names, reading=reading)
     if validation is None:
         return dataset.split(settings.validation, settings.seed)
-    if validation.suffix.lower() == ".json":
-        chosen = load_dataset(images, validation, class_names=dataset.class_names)
+    if validation.suffix.lower() != ".txt":
+        chosen = load_dataset(images, validation, class_names=dataset.class_names, reading=reading)
     else:
-        chosen = load_dataset(images, annotations, names=validation, class_names=dataset.class_names)
+        chosen = load_dataset(images, annotations, names=validation, class_names=dataset.class_names, reading=reading)
         if names is None:
             reserved = {sample.name for sample in chosen.samples}
             return dataset.subset([sample.name for sample in dataset.samples if sample.name not in reserved]), chosen
