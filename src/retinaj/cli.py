@@ -28,6 +28,7 @@ from retinaj.foreign_options import (
     numbers,
     pixel_values,
 )
+from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, limit_words
 from retinaj.train_command import train
 
@@ -75,6 +76,10 @@ def evaluate(
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Measure a model on annotated images: AP by class, a table and a report to look at."""
     from retinaj.evaluation.run import EVALUATION_FILE, REPORT_FILE
@@ -99,6 +104,7 @@ def evaluate(
             overlap=overlap,
             history=history if history.is_file() else None,
             reading=reading(format_name, classes, columns, class_from),
+            planes=change_planes(detector.planes, given_planes(axes, series, channels, z)),
             progress=progress,
         )
     for note in evaluation.dataset.notes:

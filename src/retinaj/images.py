@@ -191,6 +191,12 @@ def is_image(path: Path) -> bool:
     return is_image_name(path.name) and (path.is_dir() if path.name.lower().endswith(ZARR_SUFFIX) else path.is_file())
 
 
+def is_ome_zarr(path: Path) -> bool:
+    """Whether `path` is a folder that should be opened as an OME-Zarr: by its name, or by what lies in it."""
+    metadata = ("zarr.json", ".zattrs", ".zgroup")
+    return path.is_dir() and (path.name.lower().endswith(ZARR_SUFFIX) or any((path / name).is_file() for name in metadata))
+
+
 def is_image_name(name: str) -> bool:
     """Whether a file or folder of this name counts as an image: by its suffix, and not hidden.
 
@@ -225,8 +231,7 @@ def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
 
 
 def _kind(path: Path) -> str:
-    # A folder of another name may hold an OME-Zarr, too; one that holds none is most likely a folder of images.
-    if path.is_dir() and (path.name.lower().endswith(ZARR_SUFFIX) or _has_zarr_metadata(path)):
+    if is_ome_zarr(path):
         return "zarr"
     require_file(path, "an image file, or an OME-Zarr folder")
     try:
@@ -240,10 +245,6 @@ def _kind(path: Path) -> str:
         return "picture"
     empty = "is empty" if not start else "is not a PNG, JPEG or TIFF image"
     raise RetinaJError(f"{path} {empty}. Open it in ImageJ and save it as TIFF, or leave it out.")
-
-
-def _has_zarr_metadata(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("zarr.json", ".zattrs", ".zgroup"))
 
 
 def _require_plain(path: Path, sizes: Mapping[str, int], axes: str | None, series: int | None) -> None:

@@ -11,6 +11,7 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from retinaj.errors import RetinaJError
+from retinaj.tiff_chain import MAX_PAGES
 
 _LARGEST_XML = 64 * 2**20  # characters; that of a plate with 100,000 planes has about 20 million
 
@@ -59,6 +60,7 @@ def read_ome_xml(path: Path, xml: str) -> list[OmeImage]:
         if _tag(element) == "Image":
             pixels = next((child for child in element if _tag(child) == "Pixels"), None)
             if pixels is not None:
+                _require_few(path, pixels)
                 names = tuple(child.get("Name", "") for child in pixels if _tag(child) == "Channel")
                 images.append(OmeImage(element.get("Name", ""), names, _physical_size(pixels)))
     return images
@@ -74,6 +76,16 @@ def _require_beside(path: Path, name: str) -> None:
         raise RetinaJError(
             f"{path} has an OME-XML that names {name!r} as a part of the image; parts are read from the same folder only. Open "
             "it in ImageJ and save it as one TIFF."
+        )
+
+
+def _require_few(path: Path, pixels: Any) -> None:
+    """tifffile makes a list of all planes, whether they are there or not."""
+    sizes = [pixels.get(f"Size{axis}", "1") for axis in "TCZ"]
+    if not all(size.isdecimal() and len(size) < 10 for size in sizes) or math.prod(map(int, sizes)) > MAX_PAGES:
+        raise RetinaJError(
+            f"{path} says in its OME-XML that it has {sizes[0][:20]} frames, {sizes[1][:20]} channels, {sizes[2][:20]} slices; "
+            f"RetinaJ reads up to {MAX_PAGES:,} planes."
         )
 
 

@@ -145,6 +145,21 @@ class PlaneChoice(BaseModel):
         return found, notes
 
 
+AS_STORED = PlaneChoice()
+
+
+def plane_suffix(plane: Plane | None, sizes: Mapping[str, int]) -> str:
+    """What tells the name of a plane from the others of its image, counted from 1 as ImageJ does.
+
+    >>> plane_suffix((0, 6), {"t": 3, "z": 17}), plane_suffix((2, None), {"t": 3, "z": 17}), plane_suffix(None, {})
+    ('_t1_z07', '_t3', '')
+    """
+    if plane is None:
+        return ""
+    places = [(axis, at + 1) for axis, at in zip("tz", plane, strict=True) if at is not None and sizes.get(axis, 1) > 1]
+    return "".join(f"_{axis}{number:0{len(str(sizes[axis]))}d}" for axis, number in places)
+
+
 def _brightest(image: xr.DataArray) -> NDArray[np.generic]:
     """Along z; one slice at a time, so that the stack need not fit into memory."""
     highest = image.isel(z=0).to_numpy()
@@ -171,14 +186,12 @@ def _repeated(boxes: Boxes, z: NDArray[np.int32]) -> int:
 
 def _homeless(count: int, lengths: Mapping[str, int], planes: Sequence[Plane]) -> str:
     """Why boxes without planes cannot be used on a stack, and what to do."""
-    frames = len({t for t, _ in planes})
-    advice = (
-        "" if frames > 1 else "If they hold for the whole depth, use --z max; if they were drawn on the middle slice, --z mid. "
-    )
+    flat = "If they hold for all slices, use --z max; if they were drawn on the middle one, --z mid. Else annotate"
+    one_frame = len({t for t, _ in planes}) == 1
     return (
-        f"the image is a stack ({_lengths(lengths)}), and nothing says on which plane the {count} boxes lie. {advice}Else annotate "
-        "with ImageJ ROIs that have a position (in the ROI Manager: More > Options > Associate with slices), or save the "
-        "planes as images of their own (File > Save As > Image Sequence)."
+        f"the image is a stack ({_lengths(lengths)}), and nothing says on which plane its {count} boxes lie. "
+        f"{flat if one_frame else 'Annotate'} with ImageJ ROIs that have a position (in the ROI Manager: More > Options > "
+        "Associate with slices), or save the planes as images of their own (File > Save As > Image Sequence)."
     )
 
 

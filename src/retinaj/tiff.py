@@ -20,7 +20,9 @@ from retinaj.errors import RetinaJError
 from retinaj.image_axes import in_order
 from retinaj.lazy_pixels import Index, LazyPixels, block_shape
 from retinaj.ome_xml import OmeImage, read_ome_xml
+from retinaj.tiff_chain import require_sound_chain
 from retinaj.tiff_layout import TiffLayout, lay_out
+from retinaj.tiff_segments import require_whole
 
 SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # classic and BigTIFF, both byte orders
 
@@ -35,12 +37,13 @@ def read(path: Path, *, axes: str | None, series: int | None, max_bytes: int, la
         max_bytes: the most to decode at once.
         lazy_above: an image of more bytes stays in the file, as a dask array; None reads every image.
     """
+    require_sound_chain(path)
     with _open(path) as file:
         layout = _layout(path, file, axes, series, max_bytes)
         lazy = lazy_above is not None and layout.nbytes > lazy_above
         if not lazy:
             require_room(path, layout.series.shape, layout.nbytes, max_bytes)
-        _require_whole(path, file, layout.series)
+        require_whole(path, file, layout.series)
         # dask arrays have the same operators, as far as they are needed here.
         pixels: Any = _lazy(path, layout, series) if lazy else np.asarray(layout.series.asarray())
     if pixels.dtype == np.bool_:
@@ -60,11 +63,27 @@ def read(path: Path, *, axes: str | None, series: int | None, max_bytes: int, la
 
 def read_header(path: Path, *, axes: str | None, series: int | None, max_bytes: int) -> TiffLayout:
     """What the file says of the image that `read` would give."""
+    require_sound_chain(path)
     with _open(path) as file:
         layout = _layout(path, file, axes, series, max_bytes)
         if layout.series.dataoffset is not None:  # else all pages would have to be looked up
-            _require_whole(path, file, layout.series)
+            require_whole(path, file, layout.series)
         return layout
+
+
+def write_plane(path: Path, image: xr.DataArray) -> None:
+    """Write one plane as a TIFF that `read` and ImageJ open with the same axes, over what is at `path`.
+
+    Args:
+        path: the file.
+        image: dims y, x, or c, y, x.
+    """
+    if image.attrs.get("rgb"):
+        tifffile.imwrite(path, image.transpose("y", "x", "c").to_numpy(), photometric="rgb")
+        return
+    for_imagej = image.dtype.name in ("uint8", "uint16", "float32")
+    axes = "".join(str(dim).upper() for dim in image.dims)
+    tifffile.imwrite(path, image.to_numpy(), imagej=for_imagej, photometric="minisblack", metadata={"axes": axes})
 
 
 @contextmanager
@@ -126,24 +145,6 @@ def require_room(path: Path, shape: Sequence[int], nbytes: int, max_bytes: int) 
             f"{path} says that its image is {' x '.join(map(str, shape))}, {nbytes / 2**30:,.1f} GiB; "
             f"RetinaJ reads up to {max_bytes / 2**30:.0f} GiB at once. Crop it, or save fewer frames."
         )
-
-
-def _require_whole(path: Path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
-    """Refuse a file that ends before its pixels do: tifffile would fill the rest with zeros."""
-    available = file.filehandle.size
-    if series.dataoffset is not None:
-        needed = series.dataoffset + series.nbytes
-    else:
-        ends = [
-            offset + count
-            for page in series.pages
-            if page is not None
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
-            if page.parent is file
-        ]
-        needed = max(ends, default=0)
-    if needed > available:
-        raise RetinaJError(f"{path} is cut short: its pixels need {needed:,} bytes, it has {available:,}.")
 
 
 def _lazy(path: Path, layout: TiffLayout, number: int | None) -> Any:

@@ -78,6 +78,8 @@ def lay_out(
     """
     if len(series.shape) < 2:
         raise RetinaJError(f"{path}: its image {series.name!r} has no rows and columns; choose another one with --series.")
+    if not all(series.shape):
+        raise RetinaJError(f"{path} says that its image is {' x '.join(map(str, series.shape))}: it has no pixels.")
     if not (np.issubdtype(series.dtype, np.number) or series.dtype == np.bool_):
         raise RetinaJError(f"{path} has pixels of a type that RetinaJ does not know ({series.dtype}).")
     if np.issubdtype(series.dtype, np.complexfloating):
