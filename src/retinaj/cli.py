@@ -132,13 +132,17 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for CSV, RoiSet.zip and overlay picture of each image.")],
     threshold: Threshold = DEFAULT_THRESHOLD,
     overlap: Overlap = None,
+    axes: Axes = None,
+    series: Series = None,
 ) -> None:
     """Detect objects on an image, or on all images of a folder."""
     from retinaj.prediction.batch import predict as run_prediction
 
     detector = _open_model(model)
     with progress_bar("detecting") as progress:
-        outcomes = run_prediction(source, detector, output, threshold=threshold, overlap=overlap, progress=progress)
+        outcomes = run_prediction(
+            source, detector, output, threshold=threshold, overlap=overlap, axes=axes, series=series, progress=progress
+        )
     failed = [outcome for outcome in outcomes if outcome.error]
     boxes = sum(sum(outcome.counts.values()) for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from itertools import takewhile
@@ -71,7 +72,7 @@ def open_zarr(path: Path, *, axes: str | None, series: int | None, max_bytes: in
     image = xr.DataArray(pixels, dims=dims, attrs={"path": str(path), "rgb": False})
     image = image.squeeze([dim for dim in image.dims if dim not in ("y", "x") and image.sizes[dim] == 1])
     image = image.transpose(*in_order([str(dim) for dim in image.dims]))
-    image = image.astype(image.dtype.newbyteorder("="), copy=False)
+    image = image.astype(image.dtype.newbyteorder("="), copy=False).rename(None)  # dask's own name
     if physical := _physical_size(multiscale):
         image.attrs["physical_size"] = physical
     labels = _channel_names(metadata)
@@ -132,7 +133,9 @@ def _multiscale(group: Path, metadata: dict[str, Any], number: int) -> v04.Multi
     if version not in kinds:
         raise RetinaJError(f"{group} is an OME-Zarr of version {version[:20]}; RetinaJ reads 0.4 and 0.5. Convert it.")
     try:
-        return kinds[version].model_validate(entry)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of names that are dangerous elsewhere
+            return kinds[version].model_validate(entry)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

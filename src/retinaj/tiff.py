@@ -58,6 +58,7 @@ def read(path: Path, *, axes: str | None, series: int | None, max_bytes: int, la
     array = array.squeeze([dim for dim in array.dims if dim not in ("y", "x") and array.sizes[dim] == 1])
     array = array.transpose(*in_order([str(dim) for dim in array.dims]))
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array = array.rename(None)  # dask's own
     return array if lazy else array.copy(data=np.ascontiguousarray(array.to_numpy()))
 
 
@@ -149,7 +150,7 @@ def require_room(path: Path, shape: Sequence[int], nbytes: int, max_bytes: int) 
 
 def _lazy(path: Path, layout: TiffLayout, number: int | None) -> Any:
     series = layout.series
-    stored = _as_zarr(series).chunks
+    stored = [1] * len(series.shape) if _is_contiguous(series) else _as_zarr(series).chunks
     inner = [layout.axes.index(axis) for axis in ("s", "x", "y") if axis in layout.axes]
     block = block_shape(series.shape, stored, series.dtype.itemsize, inner)
     return LazyPixels(path, series.shape, series.dtype, partial(_read_block, path, number)).to_dask(block)
@@ -157,7 +158,16 @@ def _lazy(path: Path, layout: TiffLayout, number: int | None) -> Any:
 
 def _read_block(path: Path, number: int | None, index: Index) -> NDArray[Any]:
     with _open(path) as file:
-        return np.asarray(_as_zarr(file.series[(number or 1) - 1])[index])
+        series = file.series[(number or 1) - 1]
+        if not _is_contiguous(series):
+            return np.asarray(_as_zarr(series)[index])
+        dtype = series.dtype.newbyteorder(file.byteorder)
+        return np.array(np.memmap(path, dtype, mode="r", offset=series.dataoffset, shape=series.shape)[index])
+
+
+def _is_contiguous(series: tifffile.TiffPageSeries) -> bool:
+    """Whether the pixels lie in the file one after the other, as numbers; tifffile would read a page of them at least."""
+    return series.dataoffset is not None and series.dtype != np.bool_
 
 
 def _as_zarr(series: tifffile.TiffPageSeries) -> Any:

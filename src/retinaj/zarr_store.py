@@ -12,6 +12,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from retinaj.errors import RetinaJError
+from retinaj.zarr_chunks import require_bounded
 
 # A sharded array's zarr.json has a few kilobytes, the metadata of an image with 10,000 wells a few megabytes.
 _LARGEST_METADATA = 32 * 2**20
@@ -20,9 +21,10 @@ _LARGEST_CHUNK = 2**30
 _WIDEST = 8  # bytes of a pixel
 # Chunks of noise do not shrink, and get a header.
 _SLACK = 2**16
+_METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
 # Codecs that only pack and unpack numbers. Zarr 2 has one, pickle, that runs what it reads.
 _CODECS = frozenset(
-    {"blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma", "shuffle", "delta", "crc32", "adler32", "fletcher32"}
+    {"blosc", "zstd", "gzip", "zlib", "lz4", "shuffle", "delta", "crc32", "adler32", "fletcher32"}
     | {"bytes", "transpose", "sharding_indexed", "crc32c"}
 )
 
@@ -33,21 +35,27 @@ class ConfinedStore(LocalStore):
     Args:
         root: the folder of an array.
         outer: the folder that it must not leave.
-        largest: bytes that a file may have.
+        packing: the outermost codec of its chunks.
+        largest: bytes that a chunk may unpack to.
     """
 
-    def __init__(self, root: Path, outer: Path, largest: int) -> None:
+    def __init__(self, root: Path, outer: Path, packing: str, largest: int) -> None:
         super().__init__(root, read_only=True)
-        self._outer, self._largest = outer.resolve(), largest
+        self._outer, self._packing, self._largest = outer.resolve(), packing, largest
 
     async def get(self, key: str, *args: Any, **options: Any) -> Any:
-        """As LocalStore, after looking at where the file lies and how large it is."""
+        """As LocalStore, after looking at where the file lies, how large it is and what it unpacks to."""
         path = Path(self.root) / key
-        if path.exists():
-            require_inside(path, self._outer)
-            if path.stat().st_size > self._largest:
-                raise RetinaJError(f"{path} has {path.stat().st_size:,} bytes, more than its pixels can need; it is damaged.")
-        return await super().get(key, *args, **options)
+        if not path.exists():
+            return None
+        require_inside(path, self._outer)
+        if path.stat().st_size > self._largest:
+            raise RetinaJError(f"{path} has {path.stat().st_size:,} bytes, more than its pixels can need; it is damaged.")
+        found = await super().get(key, *args, **options)
+        # Of a shard only parts are fetched, and its index.
+        if found is not None and not key.endswith(_METADATA) and self._packing != "sharding_indexed":
+            require_bounded(path, self._packing, found.to_bytes(), self._largest)
+        return found
 
 
 def require_inside(path: Path, outer: Path) -> Path:
@@ -100,7 +108,8 @@ def open_array(folder: Path, name: str, max_ndim: int = 5) -> zarr.Array[Any]:
     metadata = read_metadata(place / "zarr.json", folder) or read_metadata(place / ".zarray", folder)
     if not metadata:
         raise RetinaJError(f"{folder} has no pixels at {name[:80]!r}: {place} is not a Zarr array. Copy it again.")
-    for codec in _codecs(metadata):
+    codecs = list(_codecs(metadata))
+    for codec in codecs:
         if codec not in _CODECS:
             raise RetinaJError(
                 f"{folder} packs its pixels with {codec[:80]!r}, which RetinaJ does not open. Use blosc or zstd."
@@ -114,7 +123,7 @@ def open_array(folder: Path, name: str, max_ndim: int = 5) -> zarr.Array[Any]:
     if len(shape) > max_ndim or len(chunk) != len(shape):
         raise RetinaJError(f"{place} has the shape {shape} in chunks of {chunk}; expected up to {max_ndim} axes in both.")
     try:
-        array = zarr.open_array(ConfinedStore(place, folder, math.prod(chunk) * _WIDEST + _SLACK), mode="r")
+        array = zarr.open_array(ConfinedStore(place, folder, _packing(metadata), math.prod(chunk) * _WIDEST + _SLACK), mode="r")
         kind, itemsize = array.dtype.kind, array.dtype.itemsize
     except RetinaJError:
         raise
@@ -122,9 +131,9 @@ def open_array(folder: Path, name: str, max_ndim: int = 5) -> zarr.Array[Any]:
         raise RetinaJError(f"{place} is damaged or of a kind that cannot be read: {str(error)[:200]}.") from error
     if kind not in "uifb":
         raise RetinaJError(f"{place} has pixels of a type that RetinaJ does not know ({array.dtype}).")
-    if math.prod(chunk) * itemsize > _LARGEST_CHUNK:
+    if math.prod(array.chunks) * itemsize > _LARGEST_CHUNK:  # of a shard, only its chunks are unpacked
         raise RetinaJError(
-            f"{place} says that its chunks have {' x '.join(map(str, chunk))} pixels; RetinaJ unpacks up to "
+            f"{place} says that its chunks have {' x '.join(map(str, array.chunks))} pixels; RetinaJ unpacks up to "
             f"{_LARGEST_CHUNK:,} bytes at once. Save it in smaller chunks."
         )
     return array
@@ -135,6 +144,13 @@ def _lengths(place: Path, metadata: Mapping[str, Any], key: str) -> tuple[int, .
     if not isinstance(found, list) or not all(type(length) is int and 0 < length < 2**48 for length in found):
         raise RetinaJError(f"{place}: the {key} in its metadata are {str(found)[:80]}; expected a list of lengths.")
     return tuple(found)
+
+
+def _packing(metadata: Mapping[str, Any]) -> str:
+    """The codec whose bytes are in the files."""
+    chain = metadata.get("codecs") or [*(metadata.get("filters") or []), metadata.get("compressor")]
+    last = next((codec for codec in reversed(chain) if codec), None)
+    return str(last.get("name", last.get("id"))) if isinstance(last, dict) else ""
 
 
 def _codecs(metadata: Mapping[str, Any]) -> Iterable[str]:

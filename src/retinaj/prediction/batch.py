@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ def predict(
         output: folder to make, or the one of an interrupted run.
         threshold: the lowest score that is kept, above 0 up to 1.
         overlap: see `Detector.detect`; default: the model's.
+        axes: what the axes of the images are where their files are wrong; see `retinaj.images.read_image`.
+        series: which image of files that hold several, from 1.
         progress: called as progress(images done, images in all) before the first and after each image.
 
     Returns:
@@ -89,13 +92,15 @@ def predict(
     check_fraction("threshold", threshold)
     check_fraction("overlap", overlap)
     images = _images(source)
-    record = PredictionRecord.claim(output, _settings(source, detector, threshold, overlap))
+    settings = _settings(source, detector, threshold, overlap) | {"axes": axes, "series": series}
+    record = PredictionRecord.claim(output, settings)
+    read = partial(open_image, axes=axes, series=series)
     outcomes: list[ImageOutcome] = []
     try:
         for path, name in zip(images, output_names(images), strict=True):
             if progress is not None:
                 progress(len(outcomes), len(images))
-            outcomes.append(_predict_one(path, name, detector, record, threshold, overlap))
+            outcomes.append(_predict_one(path, name, read, detector, record, threshold, overlap))
         if progress is not None:
             progress(len(outcomes), len(images))
     finally:  # also when interrupted: the counts of what is there
@@ -136,7 +141,13 @@ def _images(source: Path) -> list[Path]:
 
 
 def _predict_one(
-    path: Path, name: str, detector: Detector, record: PredictionRecord, threshold: float, overlap: float
+    path: Path,
+    name: str,
+    read: Callable[[Path], xr.DataArray],
+    detector: Detector,
+    record: PredictionRecord,
+    threshold: float,
+    overlap: float,
 ) -> ImageOutcome:
     output = record.path.parent
     table, rois, overlay = output / f"{name}.csv", output / f"{name}_RoiSet.zip", output / f"{name}_overlay.png"
@@ -145,7 +156,7 @@ def _predict_one(
         if record.images.get(name) == state and all(result.is_file() for result in (table, rois, overlay)):
             full = most_on_a_plane(table) >= detector.max_detections
             return ImageOutcome(path, table, rois, overlay, count_classes(table), full=full, skipped=True)
-        image = open_image(path)  # a large stack stays on the disk: planes are read one after the other
+        image = read(path)  # a large stack stays on the disk: planes are read one after the other
         boxes = detector.detect(image, threshold=threshold, overlap=overlap)
         write_roi_set(rois, boxes, plain_stack=_is_plain_stack(image))
         with atomic_path(overlay) as temporary:
