@@ -74,13 +74,12 @@ def unique_labels(folder: Path, paths: list[Path]) -> dict[Path, str]:
     shortenings: list[Callable[[Path], str]] = [
         lambda path: image_stem(path.name),
         lambda path: path.with_name(image_stem(path.name)).as_posix(),
-        lambda path: path.as_posix(),
     ]
     for shorten in shortenings:
         labels = {path: shorten(short) for path, short in relative.items()}
         if len(set(labels.values())) == len(paths):
             return labels
-    return labels
+    return {path: short.as_posix() for path, short in relative.items()}
 
 
 def read_names(path: Path) -> list[str]:

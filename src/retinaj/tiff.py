@@ -150,7 +150,7 @@ def require_room(path: Path, shape: Sequence[int], nbytes: int, max_bytes: int) 
 
 def _lazy(path: Path, layout: TiffLayout, number: int | None) -> Any:
     series = layout.series
-    stored = [1] * len(series.shape) if _is_contiguous(series) else _as_zarr(series).chunks
+    stored = _as_zarr(series).chunks if _contiguous_at(series) is None else [1] * len(series.shape)
     inner = [layout.axes.index(axis) for axis in ("s", "x", "y") if axis in layout.axes]
     block = block_shape(series.shape, stored, series.dtype.itemsize, inner)
     return LazyPixels(path, series.shape, series.dtype, partial(_read_block, path, number)).to_dask(block)
@@ -159,15 +159,16 @@ def _lazy(path: Path, layout: TiffLayout, number: int | None) -> Any:
 def _read_block(path: Path, number: int | None, index: Index) -> NDArray[Any]:
     with _open(path) as file:
         series = file.series[(number or 1) - 1]
-        if not _is_contiguous(series):
+        start = _contiguous_at(series)
+        if start is None:
             return np.asarray(_as_zarr(series)[index])
         dtype = series.dtype.newbyteorder(file.byteorder)
-        return np.array(np.memmap(path, dtype, mode="r", offset=series.dataoffset, shape=series.shape)[index])
+        return np.array(np.memmap(path, dtype, mode="r", offset=start, shape=series.shape)[index])
 
 
-def _is_contiguous(series: tifffile.TiffPageSeries) -> bool:
-    """Whether the pixels lie in the file one after the other, as numbers; tifffile would read a page of them at least."""
-    return series.dataoffset is not None and series.dtype != np.bool_
+def _contiguous_at(series: tifffile.TiffPageSeries) -> int | None:
+    """Where the pixels lie in the file one after the other, as numbers; tifffile would read a page of them at least."""
+    return None if series.dtype == np.bool_ else series.dataoffset
 
 
 def _as_zarr(series: tifffile.TiffPageSeries) -> Any:
