@@ -36,8 +36,8 @@ def choose_channels(image: xr.DataArray, channels: Sequence[int | str]) -> xr.Da
         if at is None:
             known = f", named {', '.join(map(repr, names))}" if names else ", without names"
             raise RetinaJError(
-                f"{image.attrs.get('path', 'The image')} has no channel {channel!r}: it has {count}{known}. Choose channels by "
-                f"number, from 1 to {count}, or by name."
+                f"{image.attrs.get('path', 'The image')} has no channel {channel!r}: it has {count}{known}. Channels are "
+                f"chosen by number, from 1 to {count}, or by name."
             )
     places = [at for at in chosen if at is not None]
     found = image.isel(c=places if len(places) > 1 else places[0]) if "c" in image.dims else image

@@ -54,6 +54,17 @@ class PlaneChoice(BaseModel):
         numbers = [channel for channel in channels if isinstance(channel, int)]
         return tuple(sorted(numbers)) if len(numbers) == len(channels) else channels
 
+    @property
+    def words(self) -> str:
+        """What is chosen, for people; "" if nothing is.
+
+        >>> PlaneChoice(channels=(1, "GFP"), z="max").words, PlaneChoice().words
+        ('channels 1, GFP; the brightest value of all slices', '')
+        """
+        said = [f"channel{'s' * (len(self.channels) > 1)} {', '.join(map(str, self.channels))}"] if self.channels else []
+        said += {"each": [], "mid": ["the middle slice"], "max": ["the brightest value of all slices"]}[self.z]
+        return "; ".join(said)
+
     def header(self, path: Path) -> ImageHeader:
         """What `read_header` says of an image, with the axes and the series of this choice."""
         return read_header(path, axes=self.axes, series=self.series)

@@ -55,7 +55,7 @@ def test_channels_by_number_in_order_and_by_name_as_named(stack, channels, place
 
 def test_a_wrong_channel_names_those_that_there_are(stack):
     for channel in (4, "Cy5"):
-        with pytest.raises(RetinaJError, match=r"a\.tif has no channel .*: it has 3, named 'DAPI', 'GFP', 'RFP'\. Choose"):
+        with pytest.raises(RetinaJError, match=r"a\.tif has no channel .*: it has 3, named 'DAPI', 'GFP', 'RFP'\. "):
             PlaneChoice(channels=(channel,)).read(stack, (0, 0))
 
 

@@ -201,7 +201,9 @@ def test_an_image_of_nothing_but_these_channels_is_taken_as_it_is():
 
 def test_an_image_without_the_channels_says_what_to_do():
     three = xr.DataArray(np.zeros((3, 9, 9), np.uint8), dims=("c", "y", "x"))
-    with pytest.raises(RetinaJError, match="no channel 'DAPI': it has 3, without names"):
+    with pytest.raises(
+        RetinaJError, match=r"looks at channel DAPI of an image\. .* no channel 'DAPI': it has 3, without names\. .* Duplicate"
+    ):
         detector_of(1, channels=("DAPI",)).detect(three)
     with pytest.raises(RetinaJError, match="The image has no channel 4: it has 3"):
         detector_of(2, channels=(1, 4)).detect(three)
@@ -213,7 +215,9 @@ def test_evaluation_reads_as_the_training_did(folder):
     assert [sample.name for sample in found.dataset.samples] == ["a", "b", "c"]
     expected = fake_detector(1).detect(xr.DataArray(pixels()[:, 1].max(axis=0), dims=("y", "x")), threshold=0.05)
     np.testing.assert_array_equal(found.predictions[0].xyxy, expected.xyxy)
-    assert "data:image/jpeg" in (folder / "out" / "report.html").read_text(encoding="utf-8")
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert "channel 2; the brightest value of all slices" in page
+    assert page.count("data:image/jpeg") == 3
     other = evaluate(
         folder / "images",
         folder / "rois",

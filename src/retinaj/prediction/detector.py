@@ -136,7 +136,13 @@ class Detector:
         """
         chosen, names = self.planes.channels, plane.attrs.get("channel_names", ())
         if chosen and (plane.sizes.get("c", 1) != self.channels or set(map(str, chosen)) <= set(names)):
-            plane = choose_channels(plane, chosen)
+            try:
+                plane = choose_channels(plane, chosen)
+            except RetinaJError as error:
+                raise RetinaJError(
+                    f"The model looks at {self.planes.words.partition(';')[0]} of an image. {error} Or give it an image of "
+                    "only the channels that it looks at, in their order (in ImageJ: Image > Duplicate)."
+                ) from error
         return to_channels(plane, self.channels)
 
     def is_full(self, boxes: Boxes) -> bool:
