@@ -11,14 +11,14 @@ import tifffile
 
 from retinaj.errors import RetinaJError
 
-_JPEG = (6, 7)
+_JPEG = (7,)
 _JPEG_2000 = (33003, 33004, 33005, 34712)
 # None, CCITT, LZW, deflate, PackBits, LZMA, Zstandard: decoded into an array that was made for them.
 _BOUNDED = (1, 2, 3, 4, 5, 8, 32771, 32773, 32946, 34925, 50000)
 # A JPEG fills its last blocks of 8 or 16 pixels, twice that where colours are stored at half the size.
 _FILLED = 32
-# What the header of a JPEG may take: tables, and a colour profile that is repeated for each tile.
-_HEADER = 2**17
+# Where the size mostly is, and what may come before it: tables, and a colour profile that is repeated for each tile.
+_HEADERS = (2**10, 2**17)
 
 
 def require_whole(path: Path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
@@ -55,9 +55,13 @@ def _require_sizes(path: Path, file: tifffile.TiffFile, series: tifffile.TiffPag
     page: Any = series.keyframe
     height, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
     for offset, count in _segments(file, series):
-        file.filehandle.seek(offset)
-        start = file.filehandle.read(min(count, _HEADER))
-        size = _jpeg_size(start) if jpeg else _jpeg_2000_size(start)
+        size = None
+        for length in _HEADERS:
+            file.filehandle.seek(offset)
+            start = file.filehandle.read(min(count, length))
+            size = _jpeg_size(start) if jpeg else _jpeg_2000_size(start)
+            if size is not None:
+                break
         if count and (size is None or size[0] > height + _FILLED or size[1] > width + _FILLED):
             said = "no size" if size is None else f"{size[1]} x {size[0]}"
             raise RetinaJError(f"{path} is damaged: a part of {width} x {height} pixels is packed as an image of {said}.")
