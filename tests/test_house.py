@@ -36,6 +36,7 @@ LIGHT_MODULES = (
     "retinaj.prediction",
     "retinaj.model_folder",
     "retinaj.dataset",
+    "retinaj.describing",
     "retinaj.cli",
 )
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
+from retinaj.describe_command import describe
 from retinaj.errors import RetinaJError
 from retinaj.foreign_options import (
     ForeignClasses,
@@ -30,6 +31,7 @@ from retinaj.foreign_options import (
 )
 from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, limit_words
+from retinaj.split_command import split
 from retinaj.train_command import train
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(context_settings={"obj": _starting_point})(with_plain_errors(train))
+app.command()(with_plain_errors(describe))
+app.command()(with_plain_errors(split))
 
 _MODEL_FORMS = "model folder, or a package by `retinaj package`: zip, folder, rdf.yaml, or https://…zip#sha256=…"
 Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]

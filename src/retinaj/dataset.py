@@ -93,10 +93,12 @@ class Dataset:
         return replace(self, samples=tuple(chosen.values()))
 
     def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Divide the images by chance into (training, validation). The notes stay with the first.
+        """Divide the images by chance into (training, validation).
 
         The same images, fraction and seed give the same parts on every machine, whatever the order of the samples. The
-        planes of a stack stay together, unless there is only one stack.
+        planes of a stack stay together, unless there is only one stack. Classes are left to chance: `retinaj.splitting`
+        shares them out, but then one image more can move others to the other side. The notes stay with the first; they
+        begin with the classes that one of the parts has no object of.
 
         Args:
             fraction: share of the images that goes to validation, above 0 and below 1; each part gets at least one
@@ -117,15 +119,28 @@ class Dataset:
             raise RetinaJError(
                 f"There are {len(self.samples)} annotated images; training needs two at least, one for validation."
             )
+
         # A hash rather than a random generator: NumPy's may give other numbers in another version, and so an image keeps
         # its side when a few are added.
-        order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+        def chance(name: str) -> bytes:
+            return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogatepass")).digest()
+
+        order = sorted(groups, key=chance)
         count = min(max(round(fraction * len(order)), 1), len(order) - 1)
         taken = {sample.name for name in order[:count] for sample in groups[name]}
         training = tuple(sample for sample in self.samples if sample.name not in taken)
         validation = tuple(sample for sample in self.samples if sample.name in taken)
-        notes = (*self.notes, *([_ONE_STACK.format(self.samples[0].image_path.name)] if one_stack else []))
-        return replace(self, samples=training, notes=notes), replace(self, samples=validation, notes=())
+        parts = replace(self, samples=training), replace(self, samples=validation, notes=())
+        present = self.counts()
+        doubts = [
+            f"no object of {name!r} is among the {what} images: `retinaj split` shares rare classes out"
+            for what, part in zip(("training", "validation"), parts, strict=True)
+            for name, count in part.counts().items()
+            if present[name] and not count
+        ]
+        if one_stack:
+            doubts.append(_ONE_STACK.format(self.samples[0].image_path.name))
+        return replace(parts[0], notes=(*doubts, *self.notes)), parts[1]
 
 
 def load_dataset(

@@ -27,6 +27,7 @@ from retinaj.model_folder import ModelRecord
 from retinaj.plane_choice import PlaneChoice
 from retinaj.prediction.batch import predict
 from retinaj.prediction.detector import Detector
+from retinaj.splitting import Grouping, split_dataset, write_split
 from retinaj.training.data import ImageStore
 from retinaj.training.plan import plan_model
 from retinaj.training.run_folder import save_sample
@@ -90,6 +91,24 @@ def test_planes_of_one_stack_stay_on_one_side_of_a_split(folder):
     assert [sample.name for sample in load(folder).subset(["b.tif"]).samples] == ["b_z1", "b_z3"]
     with pytest.raises(RetinaJError, match=r"'b\.tif' is named twice"):
         load(folder).subset(["b_z1", "b.tif"])
+
+
+@pytest.mark.parametrize("planes", [(1,), (0, 2)])
+def test_lists_of_a_split_are_lists_of_files(tmp_path, planes):
+    for seed, name in enumerate("abcd"):
+        write_stack(tmp_path, name, seed=seed, planes=planes)
+    (tmp_path / "plates.csv").write_text("image,group\na.tif,1\nb.tif,1\nc.tif,2\nd.tif,2\n")
+    grouping = Grouping.parse(str(tmp_path / "plates.csv"))
+    data = load(tmp_path)
+    split = split_dataset(data, tmp_path / "images", validation=0.5, test=0, seed=0, grouping=grouping)
+    write_split(split, tmp_path / "lists")
+    found = [
+        load_dataset(tmp_path / "images", tmp_path / "rois", names=tmp_path / "lists" / f"{part}.txt")
+        for part in ("train", "validation")
+    ]
+    assert {len(part) for part in found} == {2 * len(planes)}
+    stacks = [sorted({sample.image_path.stem for sample in part.samples}) for part in found]
+    assert sorted(stacks) == [["a", "b"], ["c", "d"]]
 
 
 def test_a_single_stack_is_split_by_its_planes_and_that_is_said(tmp_path):

@@ -1,38 +1,27 @@
-"""The report's figures, as SVG that takes the colours of the page it is put into."""
+"""The figures of the report of an evaluation."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from retinaj.colours import class_colour, hex_colour
 from retinaj.evaluation.coco_ap import RECALLS
 from retinaj.evaluation.result import EvaluationResult
+from retinaj.report.drawing import BLUE, ORANGE, TEXT, axes_of, figure_for, plain
 from retinaj.report.examples import ImageReport
 from retinaj.report.history import HistoryRow
-
-# Stand for the page's own colours while Matplotlib draws: unlikely enough to be replaced in its output.
-_TEXT, _LINE = "#010203", "#040506"
-_BLUE, _ORANGE = hex_colour(class_colour(6)), hex_colour(class_colour(3))
-_PANEL = (4.4, 3.1)  # inches
 
 
 def draw_precision_recall(result: EvaluationResult) -> str:
     """Precision over recall at IoU .5, a line for each class that has objects."""
-    with _figure("precision-recall") as (figure, finish):
-        axes = _axes(figure, "Recall: share of the objects that are found", "Precision: share of boxes that are right")
+    with figure_for("precision-recall") as (figure, finish):
+        axes = axes_of(figure, "Recall: share of the objects that are found", "Precision: share of boxes that are right")
         for label, curve in enumerate(result.curves):
             if curve.precision:
-                axes.plot(RECALLS, curve.precision, color=hex_colour(class_colour(label)), label=_plain(curve.name))
+                axes.plot(RECALLS, curve.precision, color=hex_colour(class_colour(label)), label=plain(curve.name))
                 above = [at for at, score in enumerate(curve.score) if score >= result.threshold]
                 if above:
                     at = above[-1]
@@ -45,16 +34,16 @@ def draw_precision_recall(result: EvaluationResult) -> str:
 
 def draw_counts(reviews: Sequence[ImageReport], class_names: Sequence[str]) -> str:
     """Boxes over annotated objects, a dot for each image and class."""
-    with _figure("counts") as (figure, finish):
-        axes = _axes(figure, "Annotated objects in an image", "Boxes in the image")
+    with figure_for("counts") as (figure, finish):
+        axes = axes_of(figure, "Annotated objects in an image", "Boxes in the image")
         highest = 1
         for label, name in enumerate(class_names):
             counts = np.array(
                 [(np.sum(review.sample.boxes.label == label), np.sum(review.detections.label == label)) for review in reviews]
             )
             highest = max(highest, int(counts.max(initial=1)))
-            axes.plot(*counts.T, "o", color=hex_colour(class_colour(label)), alpha=0.6, markersize=5, mew=0, label=_plain(name))
-        axes.plot([0, highest], [0, highest], color=_TEXT, linewidth=0.8, zorder=0)
+            axes.plot(*counts.T, "o", color=hex_colour(class_colour(label)), alpha=0.6, markersize=5, mew=0, label=plain(name))
+        axes.plot([0, highest], [0, highest], color=TEXT, linewidth=0.8, zorder=0)
         axes.set(xlim=(-0.03 * highest, 1.05 * highest), ylim=(-0.03 * highest, None))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(6, integer=True))
@@ -69,19 +58,19 @@ def draw_history(rows: Sequence[HistoryRow]) -> str:
         (
             "loss",
             "Loss",
-            [("training", [row.loss for row in rows], _BLUE), ("validation", [row.val_loss for row in rows], _ORANGE)],
+            [("training", [row.loss for row in rows], BLUE), ("validation", [row.val_loss for row in rows], ORANGE)],
         ),
         (
             "precision",
             "Average precision, validation",
-            [("AP@.5", [row.val_ap50 for row in rows], _BLUE), ("AP@.5:.95", [row.val_ap for row in rows], _ORANGE)],
+            [("AP@.5", [row.val_ap50 for row in rows], BLUE), ("AP@.5:.95", [row.val_ap for row in rows], ORANGE)],
         ),
-        ("rate", "Learning rate at the epoch's end", [("learning rate", [row.learning_rate for row in rows], _BLUE)]),
+        ("rate", "Learning rate at the epoch's end", [("learning rate", [row.learning_rate for row in rows], BLUE)]),
     ]
     drawings: list[str] = []
     for name, title, lines in panels:
-        with _figure(f"history-{name}") as (figure, finish):
-            axes = _axes(figure, "Epoch", title)
+        with figure_for(f"history-{name}") as (figure, finish):
+            axes = axes_of(figure, "Epoch", title)
             for label, values, colour in lines:
                 # A single epoch has no line, so its point must be seen.
                 axes.plot(epochs, values, color=colour, label=label, marker="o" if len(rows) < 30 else "", markersize=3)
@@ -91,64 +80,3 @@ def draw_history(rows: Sequence[HistoryRow]) -> str:
                 axes.legend(loc="best")
             drawings.append(finish(f"{title} over epochs"))
     return "\n".join(drawings)
-
-
-@contextmanager
-def _figure(name: str) -> Generator[tuple[Figure, Callable[[str], str]]]:
-    """A figure, and the function that turns it into SVG with a description for screen readers."""
-    style: dict[Any, Any] = {
-        "svg.fonttype": "none",  # text stays text, in the page's font
-        "svg.hashsalt": name,  # the same figure gives the same ids, two figures in a page never share one
-        "font.size": 9.5,
-        "text.color": _TEXT,
-        "axes.labelcolor": _TEXT,
-        "axes.edgecolor": _TEXT,
-        "axes.linewidth": 0.6,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": _LINE,
-        "grid.linewidth": 0.6,
-        "xtick.color": _TEXT,
-        "ytick.color": _TEXT,
-        "lines.linewidth": 1.8,
-        "legend.frameon": False,
-        "figure.constrained_layout.use": True,
-    }
-    with mpl.rc_context(style):
-        figure = Figure(figsize=_PANEL)
-        yield figure, lambda description: _svg(figure, description)
-
-
-def _axes(figure: Figure, x: str, y: str) -> Axes:
-    axes = figure.add_subplot()
-    axes.set(xlabel=x, ylabel=y)
-    axes.set_axisbelow(True)
-    return axes
-
-
-def _svg(figure: Figure, description: str) -> str:
-    stream = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
-    svg = stream.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = svg.replace("<svg", f'<svg class="figure" role="img" aria-label="{_attribute(description)}"', 1)
-    # Names of groups would be there once per figure; only what is referred to needs one, and has one that is its own.
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    # Matplotlib's list of fonts would replace the page's font.
-    svg = re.sub(r"font: ([^;\"]*?px) [^;\"]*", r"font-size: \1", svg)
-    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
-    return svg.replace(_TEXT, "currentColor").replace(_LINE, "var(--line)")
-
-
-def _plain(name: str) -> str:
-    """A class name as it is: Matplotlib takes $...$ as a formula, and hides labels that begin with an underscore."""
-    name = name.replace("$", r"\$")
-    return f"\u200b{name}" if name.startswith("_") else name
-
-
-def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

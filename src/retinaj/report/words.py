@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from retinaj.evaluation.result import EvaluationResult, Scores
+from retinaj.percents import percent
 from retinaj.report.examples import ImageReport
 
 _FEW_OBJECTS = 50
@@ -25,8 +26,8 @@ def describe(result: EvaluationResult, reviews: Sequence[ImageReport]) -> list[s
         return [f"These {result.images} images have no annotated objects, so that nothing can be said about the model."]
     recall, precision = _intervals(reviews)
     sentences = [
-        f"At the threshold {result.threshold:g} the model finds {_percent(overall.recall)} of the {overall.objects:,} "
-        f"annotated objects{_range(recall)}, and {_percent(overall.precision)} of its boxes are right{_range(precision)}. "
+        f"At the threshold {result.threshold:g} the model finds {percent(overall.recall)} of the {overall.objects:,} "
+        f"annotated objects{_range(recall)}, and {percent(overall.precision)} of its boxes are right{_range(precision)}. "
         "Right means: of the same class, and at least half of the area that the two boxes cover is common (IoU ≥ .5).",
         _counting(overall),
     ]
@@ -54,7 +55,7 @@ def _counting(overall: Scores) -> str:
         return f"Counted together, that is {detections:,} boxes: as many as annotated objects, within one percent."
     more = "more" if change > 0 else "fewer"
     return (
-        f"Counted together, that is {detections:,} boxes for {overall.objects:,} objects, {_percent(abs(change))} {more}. "
+        f"Counted together, that is {detections:,} boxes for {overall.objects:,} objects, {percent(abs(change))} {more}. "
         "Whether a box without an object is a mistake of the model or was forgotten by the annotator, the pictures below show."
     )
 
@@ -65,8 +66,8 @@ def _about_classes(result: EvaluationResult) -> list[str]:
     if len(known) > 1:
         weakest = min(known, key=lambda scores: scores.ap50 or 0.0)
         sentences.append(
-            f"The weakest class is {weakest.name}: {_percent(weakest.recall)} of them are found, "
-            f"and {_percent(weakest.precision)} of the boxes called so are right (AP@.5 {weakest.ap50:.3f})."
+            f"The weakest class is {weakest.name}: {percent(weakest.recall)} of them are found, "
+            f"and {percent(weakest.precision)} of the boxes called so are right (AP@.5 {weakest.ap50:.3f})."
         )
     few = [f"{scores.name} ({scores.objects})" for scores in known if scores.objects < _FEW_OBJECTS]
     if few:
@@ -93,7 +94,7 @@ def _intervals(reviews: Sequence[ImageReport]) -> tuple[tuple[float, float], tup
 
 
 def _range(interval: tuple[float, float]) -> str:
-    low, high = (_percent(value) for value in interval)
+    low, high = (percent(value) for value in interval)
     return "" if low == high else f" (with other images of this kind, likely {low} to {high})"
 
 
@@ -104,17 +105,3 @@ def _threshold(value: float) -> str:
     '0.45'
     """
     return f"{np.floor(value * 100) / 100:.2f}"
-
-
-def _percent(value: float) -> str:
-    """Whole percents, but 100 % only for all and 0 % only for none.
-
-    >>> _percent(0.934), _percent(0.9999), _percent(1.0), _percent(0.0001)
-    ('93 %', 'over 99 %', '100 %', 'under 1 %')
-    """
-    whole = round(100 * value)
-    if whole == 100 and value < 1:
-        return "over 99 %"
-    if whole == 0 and value > 0:
-        return "under 1 %"
-    return f"{whole} %"
