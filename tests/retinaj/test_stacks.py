@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -265,6 +266,10 @@ def test_an_ome_zarr_is_one_image_for_prediction(tmp_path):
     assert [outcome.source for outcome in outcomes] == [path]
     assert outcomes[0].error is None
     assert sum(outcomes[0].counts.values()) > 0
+    assert predict(path, fake_detector(1), tmp_path / "out")[0].skipped
+    chunk = next(file for file in sorted((path / "0" / "c").rglob("*")) if file.is_file())
+    os.utime(chunk, (1, 2**31 - 1))
+    assert not predict(path, fake_detector(1), tmp_path / "out")[0].skipped
 
 
 @pytest.mark.parametrize(
