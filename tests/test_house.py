@@ -25,6 +25,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
+    "docs/data.md",
     "docs/foreign-detectors.md",
     "docs/packaging.md",
     "docs/results.md",

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
+from retinaj.convert_command import convert
 from retinaj.describe_command import describe
 from retinaj.errors import RetinaJError
 from retinaj.foreign_options import (
@@ -56,6 +57,7 @@ app = typer.Typer(
 app.command(context_settings={"obj": _starting_point})(with_plain_errors(train))
 app.command()(with_plain_errors(describe))
 app.command()(with_plain_errors(split))
+app.command()(with_plain_errors(convert))
 
 _MODEL_FORMS = "model folder, or a package by `retinaj package`: zip, folder, rdf.yaml, or https://…zip#sha256=…"
 Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]

@@ -451,9 +451,9 @@ def test_read_annotations_finds_the_format(tmp_path):
         read_annotations(tmp_path / "none")
     with pytest.raises(RetinaJError, match=r"gone\.json does not exist"):
         read_annotations(tmp_path / "gone.json")
-    (tmp_path / "a.csv").touch()
+    (tmp_path / "a.txt").write_text("hello\n")
     with pytest.raises(RetinaJError, match="not a known annotation format"):
-        read_annotations(tmp_path / "a.csv")
+        read_annotations(tmp_path / "a.txt")
 
 
 def test_relabel_names_the_unknown_class():

@@ -30,7 +30,7 @@ class ObjectDetails:
         occluded: part of it is hidden behind another (VOC, KITTI).
         crowd: a region of many objects rather than one (COCO's iscrowd, TFRecord's is_crowd).
         name: its own name, beside the class's (an ImageJ ROI's).
-        group: number of the group that it belongs to (ImageJ's ROI groups, labelme's group_id), or None.
+        group: number of the group that it belongs to (ImageJ's ROI groups), or None.
         colour: (red, green, blue), or None.
         properties: further keys and values, as ImageJ's ROI properties.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence, Set
 from itertools import islice
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from retinaj.errors import RetinaJError
 from retinaj.images import natural_key
 
 _LOOKED_AT = 20  # files of a folder, to recognise its format
+_LONGEST_NAME = 200  # bytes; file systems take 255, with the ending
+_MAX_FOLDERS = 10_000  # that are searched for forgotten files
 
 
 def annotation_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
     """The file itself, or the files with these suffixes (lower case) directly in a folder, in natural order; no hidden ones.
 
     Raises:
-        RetinaJError: if there is no such file or folder, or the folder has none.
+        RetinaJError: if there is no such file or folder, the folder has none, or one of them is a link that leads out of the
+            folder.
     """
     path = Path(path)
     if not path.is_dir():
@@ -25,7 +29,24 @@ def annotation_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
     found = [file for file in path.iterdir() if _is_one(file, suffixes)]
     if not found:
         raise RetinaJError(f"{path} has no {' or '.join(suffixes)} files in it.")
+    require_inside(path, found)
     return sorted(found, key=lambda file: natural_key(file.name))
+
+
+def require_inside(folder: Path, files: Iterable[Path]) -> None:
+    """Refuse links that lead out of a folder: whoever made the folder must not choose which other files are read.
+
+    Raises:
+        RetinaJError: naming the first such link.
+    """
+    links = [file for file in files if file.is_symlink()]
+    root = folder.resolve() if links else folder
+    for file in links:
+        if not file.resolve().is_relative_to(root):
+            raise RetinaJError(
+                f"{file} is a link to a file outside {folder}, which RetinaJ does not follow; put the file itself there, "
+                "or name the folder where it is."
+            )
 
 
 def first_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -63,4 +84,34 @@ def file_stem(annotation: Annotation) -> str:
         raise RetinaJError(
             f"{annotation.source}: an annotation names no image ({annotation.image_name!r}); no file can be named after it."
         )
+    if len(stem.encode(errors="replace")) > _LONGEST_NAME:
+        raise RetinaJError(f"{annotation.source}: the name of the image {stem[:40]!r}... is too long for a file; shorten it.")
     return stem
+
+
+def new_file(folder: Path, annotation: Annotation, suffix: str) -> Path:
+    """The path of the file in `folder` that annotates one image, which must not be there yet.
+
+    Raises:
+        RetinaJError: as `file_stem`, or if another image of the same name went there.
+    """
+    file = folder / f"{file_stem(annotation)}{suffix}"
+    if file.exists():
+        raise RetinaJError(
+            f"{annotation.source}: two images of the name {file_stem(annotation)!r} cannot both go to {file.name}; rename one."
+        )
+    return file
+
+
+def unread_files(folder: Path, suffix: str, read: Set[Path]) -> list[str]:
+    """One line about the files with this suffix in subfolders that are not among those read; none if there are none."""
+    if not folder.is_dir():
+        return []
+    found = 0
+    for seen, (name, _, files) in enumerate(os.walk(folder)):  # follows no links to folders
+        if Path(name) != folder:
+            found += sum(file.lower().endswith(suffix) and Path(name, file) not in read for file in files)
+        if seen >= _MAX_FOLDERS:
+            break
+    what = "1 file" if found == 1 else f"{found:,} files"
+    return [f"{what} ({suffix}) in subfolders of {folder}: not read; name these folders too"] if found else []

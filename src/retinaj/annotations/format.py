@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from retinaj.annotations.annotation import NO_DETAILS, Annotation, ObjectDetails
 from retinaj.errors import RetinaJError
 from retinaj.image_files import ImageFiles
@@ -28,6 +30,12 @@ FEATURES: Mapping[str, str] = {
     "properties": "properties of single objects",
 }
 
+# What most formats can hold, so that only the others name it (`AnnotationFormat.limits`), and what becomes of it there.
+LIMITS: Mapping[str, tuple[str, str]] = {
+    "outside": ("parts of boxes outside the image", "cut at its border"),
+    "blank": ("blanks in names of classes", "written as _"),
+}
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -38,7 +46,8 @@ class Reading:
         images: folder of the images: formats that count in shares of the image's size need it.
         classes: file with the names of the classes (YOLO's data.yaml or classes.txt, label_map.pbtxt); None looks beside the
             annotations.
-        columns: for tables, the name of the column for each of RetinaJ's: {"label": "cell type", "x_min": "left"}.
+        columns: for tables, the name of the column for each of RetinaJ's: {"label": "cell type", "x_min": "left"}; and
+            "units", "pixels" or "shares" (of the image's size), for its coordinates.
         class_from: for ImageJ ROIs, where the class stands: "name", "group", "property:KEY", or a regular expression with one
             group that is searched for in the name.
     """
@@ -60,7 +69,11 @@ class AnnotationFormat:
         layout: whether `write` makes one "file" for all images, or a "folder".
         suffix: of that file, or of the files in the folder, with its dot.
         holds: which of FEATURES it can hold.
+        limits: which of LIMITS it cannot hold.
         needs_size: whether writing needs the images' sizes.
+        carries_images: whether the images themselves are in it, so that writing needs them or `Annotation.encoded`.
+        image_folder: where the tools of a format with many files expect the images, relative to its folder.
+        next_step: what is left for the user to do where no images were written beside the annotations.
         recognises: whether a file or folder is of this format, by its content; looks at no more than a few kilobytes of a
             few files, and never raises.
         read: all annotations of a file or folder.
@@ -78,6 +91,10 @@ class AnnotationFormat:
     read: Callable[[Path, Reading], list[Annotation]]
     write: Callable[[Path, Iterable[Annotation], Sequence[str], Path | None], None]
     needs_size: bool = False
+    limits: frozenset[str] = frozenset()
+    carries_images: bool = False
+    image_folder: str = "images"
+    next_step: str = ""
 
 
 class ImageSizes:
@@ -101,6 +118,16 @@ class ImageSizes:
             raise RetinaJError(f"{source}: its image {image_name or stem!r} is not in {self._files.folder}, but {self._why}.")
         return path
 
+    def size_if_there(self, image_name: str, stem: str | None, source: Path) -> tuple[int, int] | None:
+        """(width, height) in pixels of that image, or None if no folder was given or the image is not in it.
+
+        Raises:
+            RetinaJError: if the image's header cannot be read, or several images have its stem.
+        """
+        if self._files is None or self._files.find(image_name, stem, source) is None:
+            return None
+        return self.size(image_name, stem, source)
+
     def size(self, image_name: str, stem: str | None, source: Path) -> tuple[int, int]:
         """(width, height) in pixels of that image.
 
@@ -112,7 +139,7 @@ class ImageSizes:
 
 
 def features(annotation: Annotation) -> dict[str, int]:
-    """How many boxes (for "empty": images) of an annotation have each of FEATURES.
+    """How many boxes (for "empty": images) of an annotation have each of FEATURES and LIMITS.
 
     >>> from retinaj.boxes import Boxes
     >>> features(Annotation(Path("a.xml"), "a.png", Boxes([[0, 0, 1.5, 1]], [0], ("cell",), [0.5])))
@@ -124,8 +151,17 @@ def features(annotation: Annotation) -> dict[str, int]:
         "plane": 0 if boxes.plane is None else len(boxes),
         "fraction": int((boxes.xyxy % 1 != 0).any(axis=1).sum()),
         "empty": int(len(boxes) == 0),
+        "outside": _outside(annotation),
+        "blank": sum(" " in name for name in boxes.names),
     }
     for name in (each.name for each in fields(ObjectDetails)):
         unsaid = getattr(NO_DETAILS, name)
         found[name] = sum(getattr(detail, name) != unsaid for detail in annotation.details)
     return {name: count for name, count in found.items() if count}
+
+
+def _outside(annotation: Annotation) -> int:
+    if annotation.size is None:
+        return 0
+    limit = np.array([*annotation.size, *annotation.size], np.float32)
+    return int(((annotation.boxes.xyxy < 0) | (annotation.boxes.xyxy > limit)).any(axis=1).sum())

@@ -20,7 +20,7 @@ import numpy as np
 from defusedxml.common import DefusedXmlException
 
 from retinaj.annotations.annotation import NO_DETAILS, Annotation, ObjectDetails, clean_name
-from retinaj.annotations.files import annotation_files, beginning, file_stem, first_files
+from retinaj.annotations.files import annotation_files, beginning, first_files, new_file
 from retinaj.annotations.format import AnnotationFormat, Reading
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
@@ -39,7 +39,7 @@ def read(path: Path) -> Annotation:
     """Read one VOC file.
 
     Args:
-        path: an XML file with the root element <annotation>. <size> and <filename> may be missing.
+        path: an XML file with the root element <annotation>. <size> and <filename> may be missing; <path> then names the image.
 
     Returns:
         The boxes as written, in zero-based half-open pixels; class names sorted. Objects without a name or a coordinate are
@@ -69,7 +69,7 @@ def read(path: Path) -> Annotation:
     details = tuple(each.details for each in found)
     return Annotation(
         source=path,
-        image_name=(root.findtext("filename") or "").strip(),
+        image_name=(root.findtext("filename") or root.findtext("path") or "").strip(),
         boxes=Boxes((corners - (1, 1, 0, 0)).astype(np.float32), label, class_names),
         size=_size(root),
         notes=tuple(notes),
@@ -228,10 +228,7 @@ def _read_all(path: Path, reading: Reading) -> list[Annotation]:
 def _write_all(target: Path, annotations: Iterable[Annotation], class_names: Sequence[str], images: Path | None) -> None:
     target.mkdir(exist_ok=True)
     for annotation in annotations:
-        file = target / f"{file_stem(annotation)}.xml"
-        if file.exists():
-            raise RetinaJError(f"{annotation.source}: two images of the name {file.stem!r} cannot both go to {file.name}.")
-        file.write_bytes(
+        new_file(target, annotation, ".xml").write_bytes(
             to_xml(
                 annotation.boxes,
                 image_name=annotation.image_name,

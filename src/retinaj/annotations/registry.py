@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retinaj.annotations import coco, imagej_roi, pascal_voc
+from retinaj.annotations import coco, csv_table, imagej_roi, kitti, labelme, pascal_voc, tfrecord, yolo
 from retinaj.annotations.format import AnnotationFormat
 from retinaj.errors import RetinaJError
 
 # In this order they are tried on a file or folder of unknown format: the surest first, and the first that recognises it is it.
-FORMATS: tuple[AnnotationFormat, ...] = (pascal_voc.FORMAT, coco.FORMAT, imagej_roi.FORMAT)
+FORMATS: tuple[AnnotationFormat, ...] = (
+    pascal_voc.FORMAT,
+    coco.FORMAT,
+    labelme.FORMAT,
+    imagej_roi.FORMAT,
+    tfrecord.FORMAT,
+    kitti.FORMAT,
+    yolo.FORMAT,
+    csv_table.FORMAT,
+)
 
 
 def format_named(name: str) -> AnnotationFormat:
@@ -38,7 +47,7 @@ def find_format(path: Path) -> AnnotationFormat:
         if each.recognises(path):
             return each
     for each in FORMATS:
-        if path.is_file() and path.suffix.lower() == each.suffix:
+        if path.is_file() and path.suffix.lower() == each.suffix != ".txt":  # which anything may have
             return each  # its reader says what is wrong with the file
     known = "; ".join(f"{each.name}: {each.title}" for each in FORMATS)
     what = "has no annotations in it" if path.is_dir() else "is not a known annotation format"

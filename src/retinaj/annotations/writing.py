@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from retinaj.annotations.annotation import Annotation, relabel
-from retinaj.annotations.format import FEATURES, AnnotationFormat, ImageSizes, features
+from retinaj.annotations.format import FEATURES, LIMITS, AnnotationFormat, ImageSizes, features
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_folder, atomic_path, require_absent
 
@@ -20,6 +20,7 @@ def write_annotations(
     *,
     class_names: Sequence[str] | None = None,
     images: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write annotations in a format, whole or not at all.
 
@@ -30,6 +31,7 @@ def write_annotations(
         class_names: the order of the classes; default: those of the annotations, in their order if all agree, else sorted.
         images: folder of the images, for formats that need the sizes of images (or the images) and annotations that do not
             give them.
+        progress: is called with (images done, images in all).
 
     Raises:
         RetinaJError: if the target exists, there is nothing to write, two annotations would go to one file, a size is needed
@@ -40,7 +42,7 @@ def write_annotations(
     if not annotations:
         raise RetinaJError(f"There are no annotations to write to {target}.")
     names = common_classes(annotations) if class_names is None else tuple(class_names)
-    prepared = _prepared(annotations, names, chosen, images)
+    prepared = _reported(_prepared(annotations, names, chosen, images), len(annotations), progress)
     if chosen.layout == "file":
         with atomic_path(target) as temporary:
             chosen.write(temporary, prepared, names, images)
@@ -63,7 +65,20 @@ def losses(annotations: Iterable[Annotation], chosen: AnnotationFormat) -> str |
     for annotation in annotations:
         found.update(features(annotation))
     lost = [f"{FEATURES[name]} ({found[name]:,})" for name in FEATURES if found[name] and name not in chosen.holds]
-    return f"{chosen.title} cannot hold {', '.join(lost)}: left out." if lost else None
+    parts = [f"{', '.join(lost)}: left out"] if lost else []
+    for name, (what, outcome) in LIMITS.items():
+        if found[name] and name in chosen.limits:
+            parts.append(f"{what} ({found[name]:,}): {outcome}")
+    return f"{chosen.title} cannot hold {'; '.join(parts)}." if parts else None
+
+
+def _reported(
+    annotations: Iterator[Annotation], total: int, progress: Callable[[int, int], None] | None
+) -> Iterator[Annotation]:
+    for done, annotation in enumerate(annotations):
+        if progress is not None:
+            progress(done, total)
+        yield annotation
 
 
 def _prepared(
@@ -73,6 +88,7 @@ def _prepared(
     sizes = ImageSizes(images, f"{chosen.title} needs the sizes of the images")
     for annotation in annotations:
         size = annotation.size
-        if size is None and (chosen.needs_size or images is not None):
-            size = sizes.size(annotation.image_name, annotation.stem, annotation.source)
+        if size is None:
+            look_up = sizes.size if chosen.needs_size else sizes.size_if_there
+            size = look_up(annotation.image_name, annotation.stem, annotation.source)
         yield replace(annotation, boxes=relabel(annotation.boxes, names, str(annotation.source)), size=size)
