@@ -11,6 +11,7 @@ from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, read
 from retinaj.command_line import Annotations, Images, Names, console
 from retinaj.errors import RetinaJError
 from retinaj.network.config import BACKBONES
+from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 
 def _backbone(value: str | None) -> str | None:
@@ -65,6 +66,10 @@ def train(
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Train a model on annotated images."""
     from retinaj.training.run_folder import load_run
@@ -95,6 +100,8 @@ def train(
     tied = start.settings() if start is not None else {}
     base = load_run(output).record.training.settings.model_dump() if resume else tied
     settings = _checked(TrainingSettings, base | chosen)
+    planes = change_planes(settings.planes, given_planes(axes, series, channels, z))
+    settings = settings.model_copy(update={"planes": planes})
 
     from retinaj.training.train import train as run_training  # TensorFlow, only now
 

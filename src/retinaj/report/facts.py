@@ -18,6 +18,7 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
         ("Classes", ", ".join(record.class_names)),
         ("Backbone", f"{network.backbone}, from {start}"),
         ("Input", f"{network.channels} channel{'s' * (network.channels > 1)}, {record.pixel_type}, any size"),
+        *([("Of stacks", settings.planes.words)] if settings.planes.words else []),
         ("Normalisation", _normalization(record)),
         (
             "Feature pyramid",

@@ -279,13 +279,16 @@ def _load(
     settings: TrainingSettings,
     reading: Reading | None,
 ) -> tuple[Dataset, Dataset]:
-    dataset = load_dataset(images, annotations, names=names, reading=reading)
+    planes = settings.planes
+    dataset = load_dataset(images, annotations, names=names, reading=reading, planes=planes)
     if validation is None:
         return dataset.split(settings.validation, settings.seed)
     if validation.suffix.lower() != ".txt":
-        chosen = load_dataset(images, validation, class_names=dataset.class_names, reading=reading)
+        chosen = load_dataset(images, validation, class_names=dataset.class_names, reading=reading, planes=planes)
     else:
-        chosen = load_dataset(images, annotations, names=validation, class_names=dataset.class_names, reading=reading)
+        chosen = load_dataset(
+            images, annotations, names=validation, class_names=dataset.class_names, reading=reading, planes=planes
+        )
         if names is None:
             reserved = {sample.name for sample in chosen.samples}
             return dataset.subset([sample.name for sample in dataset.samples if sample.name not in reserved]), chosen
