@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from retinaj.augment_command import augment
 from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
 from retinaj.errors import RetinaJError
 from retinaj.foreign_options import (
@@ -50,6 +51,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(context_settings={"obj": _starting_point})(with_plain_errors(train))
+app.command()(with_plain_errors(augment))
 
 _MODEL_FORMS = "model folder, or a package by `retinaj package`: zip, folder, rdf.yaml, or https://…zip#sha256=…"
 Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]

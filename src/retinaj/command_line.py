@@ -20,6 +20,25 @@ Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF)
 Annotations = Annotated[Path, typer.Argument(help="Folder of PASCAL VOC XML or ImageJ ROI files, or one COCO JSON file.")]
 Names = Annotated[Path | None, typer.Option(help="Text file with the names of the images to use, one a line. [default: all]")]
 
+Validation = Annotated[
+    str | None,
+    typer.Option(help="Share of the images (0.2), or a text file of names, or a COCO JSON file. [default: 0.2]"),
+]
+
+
+def validation_choice(value: str | None) -> tuple[float | None, Path | None]:
+    """What `--validation` says: a share, or a list of names.
+
+    >>> validation_choice("0.2")
+    (0.2, None)
+    """
+    if value is None:
+        return None, None
+    try:
+        return float(value), None
+    except ValueError:
+        return None, Path(value)
+
 
 def with_plain_errors(function: Callable[..., None]) -> Callable[..., None]:
     """A command whose errors, where the user can put them right, are one line and not a traceback."""

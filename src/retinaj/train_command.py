@@ -7,9 +7,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from retinaj.command_line import Annotations, Images, Names, console
+from retinaj.augmentation import AugmentationConfig
+from retinaj.augmentation.strengths import list_strengths, parse_strengths
+from retinaj.command_line import Annotations, Images, Names, Validation, console, validation_choice
 from retinaj.errors import RetinaJError
 from retinaj.network.config import BACKBONES
+
+Augment = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="How training windows vary, as in 'rotate=30 blur=1.5 mosaic=0.5'; 'none' turns everything off first. Names, "
+        "ranges and defaults:\n\n" + "\n\n".join(list_strengths(AugmentationConfig()))
+    ),
+]
 
 
 def _backbone(value: str | None) -> str | None:
@@ -24,10 +34,7 @@ def train(
     annotations: Annotations,
     output: Annotated[Path, typer.Option(help="Model folder to make.")],
     names: Names = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(help="Share of the images (0.2), or a text file of names, or a COCO JSON file. [default: 0.2]"),
-    ] = None,
+    validation: Validation = None,
     backbone: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(BACKBONES)}. [default: light]", callback=_backbone)
     ] = None,
@@ -57,13 +64,14 @@ def train(
     window: Annotated[
         int | None, typer.Option(help="Side of the training windows, downsampled pixels. [default: fitted to the boxes]")
     ] = None,
+    augment: Augment = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in OUTPUT.")] = False,
 ) -> None:
     """Train a model on annotated images."""
     from retinaj.training.run_folder import load_run
     from retinaj.training.settings import TrainingSettings
 
-    share, validation_list = _validation(validation)
+    share, validation_list = validation_choice(validation)
     given: dict[str, Any] = {
         "backbone": backbone,
         "imagenet_weights": imagenet_weights or None,
@@ -87,6 +95,11 @@ def train(
     start = context.obj(weights_from) if weights_from is not None else None
     tied = start.settings() if start is not None else {}
     base = load_run(output).record.training.settings.model_dump() if resume else tied
+    if augment:
+        recorded = base.get("augmentation")
+        chosen["augmentation"] = parse_strengths(
+            augment, AugmentationConfig() if recorded is None else AugmentationConfig(**recorded)
+        )
     settings = _checked(TrainingSettings, base | chosen)
 
     from retinaj.training.train import train as run_training  # TensorFlow, only now
@@ -102,16 +115,6 @@ def train(
         resume=resume,
         console=console,
     )
-
-
-def _validation(value: str | None) -> tuple[float | None, Path | None]:
-    """A share, or a list of names."""
-    if value is None:
-        return None, None
-    try:
-        return float(value), None
-    except ValueError:
-        return None, Path(value)
 
 
 def _levels(value: str | None) -> tuple[int, int] | None:
