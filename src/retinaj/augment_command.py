@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,9 @@ def augment(
             "turned only, unless some are given; the page shows them as a change of the defaults of training."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random, the draw of the validation images included.", min=0, max=2**31 - 1)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Of everything random, the draw of the validation images included.", min=0, max=2**31 - 1)
+    ] = 0,
 ) -> None:
     """Multiply training images by flipped and turned copies, or show what augmentation does to them.
 
@@ -73,8 +76,8 @@ def augment(
             f"{len(training)} training images became {done.images} with {done.boxes} boxes{dropped}; {done.validation_images} "
             f"validation images are as they were. All are in {output}."
         )
-        say(
-            f"To train on them: retinaj train {output / IMAGES_FOLDER} {output / ANNOTATIONS_FOLDER} --names "
-            f"{output / TRAINING_LIST} --validation {output / VALIDATION_LIST} --output MODEL. It does not need the copies: it "
-            "varies its images by itself, anew in each epoch."
-        )
+        places = [
+            shlex.quote(str(output / name)) for name in (IMAGES_FOLDER, ANNOTATIONS_FOLDER, TRAINING_LIST, VALIDATION_LIST)
+        ]
+        say("To train on them: retinaj train {} {} --names {} --validation {} --output MODEL".format(*places))
+        say("Note: `retinaj train` does not need the copies: it varies its images by itself, anew in each epoch.")

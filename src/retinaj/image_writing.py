@@ -15,6 +15,7 @@ from retinaj.files import atomic_path
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 _PNG_TYPES = ("uint8", "uint16")
+_PNG_LEVEL = 1  # six times as fast as the usual 6, and files 15 % larger
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 
 
@@ -55,8 +56,8 @@ def write_image(path: Path, image: xr.DataArray) -> None:
             "with grey or RGB pixels of 8 or 16 bits."
         )
     with atomic_path(path) as temporary:
-        arranged = np.ascontiguousarray(np.moveaxis(pixels, 0, -1)) if pixels.ndim == 3 else pixels
-        temporary.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(arranged)))
+        arranged = np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels
+        temporary.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(arranged), level=_PNG_LEVEL))
 
 
 def _write_tiff(path: Path, image: xr.DataArray, *, rgb: bool) -> None:

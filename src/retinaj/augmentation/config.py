@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# The examples are a weak and a strong choice, for people to look at.
-_Share = Annotated[float, Field(ge=0, le=1, examples=[0.5, 1.0])]
+# Examples are for people to look at: a weak and a strong choice; of a share, what all windows would be like.
+_Share = Annotated[float, Field(ge=0, le=1, examples=[1.0])]
 
 
 class AugmentationConfig(BaseModel):
@@ -42,15 +42,19 @@ class AugmentationConfig(BaseModel):
         float, Field(ge=0, le=2, description="multiply contrast by up to 1 + this, or divide by it", examples=[0.2, 1.0])
     ] = 0.2
     brightness: Annotated[
-        float, Field(ge=0, le=2, description="add or subtract up to this; dark and bright are about 4 apart", examples=[0.3, 1.0])
+        float,
+        Field(ge=0, le=2, description="add or subtract up to this; dark and bright are about 4 apart", examples=[0.3, 1.0]),
     ] = 0.2
     colour: Annotated[
         float, Field(ge=0, le=2, description="contrast and brightness of each channel by itself", examples=[0.1, 0.5])
     ] = 0.1
     gamma: Annotated[
-        float, Field(ge=0, le=2, description="brighten or darken the middle tones: exponent up to 1 + this", examples=[0.3, 1.0])
+        float,
+        Field(ge=0, le=2, description="brighten or darken the middle tones: exponent up to 1 + this", examples=[0.3, 1.0]),
     ] = 0.0
-    blur: Annotated[float, Field(ge=0, le=10, description="Gaussian blur of up to this sigma, in pixels", examples=[1, 3])] = 0.0
+    blur: Annotated[float, Field(ge=0, le=10, description="Gaussian blur of up to this sigma, in pixels", examples=[1, 3])] = (
+        0.0
+    )
     noise: Annotated[
         float, Field(ge=0, le=2, description="Gaussian noise of up to this sigma, on brightness's scale", examples=[0.1, 0.5])
     ] = 0.0

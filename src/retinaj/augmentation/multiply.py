@@ -170,10 +170,10 @@ class _Writer:
 
 
 _README = """\
-A training set, {times} times over
-==================================
-Made by `retinaj augment` with the seed {seed}: each training image is here as it was, and as copies of it that are flipped, turned
-by quarter turns to the right{further}. The validation images are here once, unchanged.
+A multiplied training set
+=========================
+Made by `retinaj augment --times {times} --seed {seed}`: each training image is here as it was, and as copies of it that are
+flipped and turned by quarter turns to the right{further}. The validation images are here once, unchanged.
 
 JPEGImages/           the images (the folder's name is a habit of the format)
 Annotations/          for each image an XML file of the same name with the boxes, in the format PASCAL VOC

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from retinaj.boxes import Boxes
@@ -20,11 +19,10 @@ from retinaj.report.examples import ImageReport, review_images
 from retinaj.report.facts import anchor_table, model_facts
 from retinaj.report.figures import draw_counts, draw_history, draw_precision_recall
 from retinaj.report.history import read_history
+from retinaj.report.templates import environment
 from retinaj.report.words import describe
 
 __all__ = ["write_report"]
-
-_TEMPLATES = Path(__file__).parent
 
 
 def write_report(
@@ -57,7 +55,7 @@ def write_report(
     worst, best = reviews[:shown], reviews[::-1][: min(3, len(reviews) - shown)]
     colours = {name: hex_colour(colour) for name, colour in class_colours(_class_names(result)).items()}
     page = (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             title=record.name if record is not None else "Detection",
@@ -88,24 +86,3 @@ def _groups(worst: Sequence[ImageReport], best: Sequence[ImageReport]) -> list[t
     if best:
         groups.append(("The best images", [review.with_picture() for review in best]))
     return groups
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["share"] = _share
-    environment.filters["percent"] = _percent
-    return environment
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"

@@ -61,12 +61,12 @@ class ImageReport:
     @property
     def objects(self) -> list[DrawnBox]:
         """The ground truth; `right` is whether it was found."""
-        return _drawn(self.sample.boxes, self.matches.found)
+        return drawn_boxes(self.sample.boxes, self.matches.found)
 
     @property
     def found(self) -> list[DrawnBox]:
         """The detections; `right` is whether there is such an object."""
-        return _drawn(self.detections, self.matches.partner >= 0)
+        return drawn_boxes(self.detections, self.matches.partner >= 0)
 
     @property
     def labelled(self) -> bool:
@@ -80,12 +80,7 @@ class ImageReport:
             RetinaJError: if the image cannot be read.
         """
         pixels = to_rgb(read_image(self.sample.image_path))
-        picture = Image.fromarray(pixels)
-        picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-        stream = io.BytesIO()
-        picture.save(stream, "JPEG", quality=88)
-        content = base64.b64encode(stream.getvalue()).decode("ascii")
-        return replace(self, picture=f"data:image/jpeg;base64,{content}", size=(pixels.shape[1], pixels.shape[0]))
+        return replace(self, picture=picture_address(pixels, _LONGEST_SIDE), size=(pixels.shape[1], pixels.shape[0]))
 
 
 def review_images(samples: Sequence[Sample], predictions: Sequence[Boxes], threshold: float) -> list[ImageReport]:
@@ -99,7 +94,17 @@ def review_images(samples: Sequence[Sample], predictions: Sequence[Boxes], thres
     return sorted(reviews, key=lambda review: (review.f1, len(review.sample.boxes) * (1 if review.f1 > 0.5 else -1)))
 
 
-def _drawn(boxes: Boxes, right: NDArray[np.bool_]) -> list[DrawnBox]:
+def picture_address(pixels: NDArray[np.uint8], longest_side: int) -> str:
+    """Pixels uint8 [y, x, 3] as a data URL, made smaller where a side is longer than `longest_side` pixels."""
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((longest_side, longest_side))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+
+
+def drawn_boxes(boxes: Boxes, right: NDArray[np.bool_]) -> list[DrawnBox]:
+    """Boxes for a page; `right` bool [N] says which are drawn as right."""
     score = [""] * len(boxes) if boxes.score is None else [f"{value:.2f}" for value in boxes.score]
     corners = boxes.xyxy.astype(np.float64).round(2).tolist()
     return [
