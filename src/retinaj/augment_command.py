@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.augmentation import AugmentationConfig
 from retinaj.augmentation.strengths import ALL_NAMES, parse_strengths
 from retinaj.command_line import Annotations, Images, Names, Validation, console, progress_bar, say, validation_choice
@@ -30,13 +31,17 @@ def augment(
     augment: Annotated[
         list[str] | None,
         typer.Option(
-            help="Strengths, as in 'rotate=30 blur=1.5': `retinaj train --help` lists them. The copies in OUTPUT are flipped and "
-            "turned only, unless some are given; the page shows them as a change of the defaults of training."
+            help="Strengths, as in 'rotate=30 blur=1.5': `retinaj train --help` lists them. The copies in OUTPUT are flipped "
+            "and turned only, unless some are given; the page shows them as a change of the defaults of training."
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Of everything random, the draw of the validation images included.", min=0, max=2**31 - 1)
+        int, typer.Option(help="Of everything random, the draw of validation images too.", min=0, max=2**31 - 1)
     ] = 0,
+    format_name: Format = None,
+    classes: Classes = None,
+    columns: Columns = None,
+    class_from: ClassFrom = "name",
 ) -> None:
     """Multiply training images by flipped and turned copies, or show what augmentation does to them.
 
@@ -56,7 +61,15 @@ def augment(
             require_absent(path)
     share, listed = validation_choice(validation)
     share = TrainingSettings().validation if share is None else share
-    training, kept = load_sets(images, annotations, names=names, validation=listed, share=share, seed=seed)
+    training, kept = load_sets(
+        images,
+        annotations,
+        names=names,
+        validation=listed,
+        share=share,
+        seed=seed,
+        reading=reading(format_name, classes, columns, class_from),
+    )
     for note in (*training.notes, *kept.notes):
         say(f"Note: {note}")
 

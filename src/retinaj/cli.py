@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.augment_command import augment
 from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
 from retinaj.errors import RetinaJError
@@ -72,6 +73,10 @@ def evaluate(
     names: Names = None,
     threshold: Threshold = DEFAULT_THRESHOLD,
     overlap: Overlap = None,
+    format_name: Format = None,
+    classes: Classes = None,
+    columns: Columns = None,
+    class_from: ClassFrom = "name",
 ) -> None:
     """Measure a model on annotated images: AP by class, a table and a report to look at."""
     from retinaj.evaluation.run import EVALUATION_FILE, REPORT_FILE
@@ -95,6 +100,7 @@ def evaluate(
             threshold=threshold,
             overlap=overlap,
             history=history if history.is_file() else None,
+            reading=reading(format_name, classes, columns, class_from),
             progress=progress,
         )
     for note in evaluation.dataset.notes:

@@ -17,17 +17,16 @@ from retinaj.errors import RetinaJError
 console = Console(stderr=True)
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF).")]
-Annotations = Annotated[Path, typer.Argument(help="Folder of PASCAL VOC XML or ImageJ ROI files, or one COCO JSON file.")]
+Annotations = Annotated[Path, typer.Argument(help="File or folder of annotations: see --format.")]
 Names = Annotated[Path | None, typer.Option(help="Text file with the names of the images to use, one a line. [default: all]")]
-
 Validation = Annotated[
     str | None,
-    typer.Option(help="Share of the images (0.2), or a text file of names, or a COCO JSON file. [default: 0.2]"),
+    typer.Option(help="Share of the images (0.2), a text file (.txt) of names, or annotations of their own. [default: 0.2]"),
 ]
 
 
 def validation_choice(value: str | None) -> tuple[float | None, Path | None]:
-    """What `--validation` says: a share, or a list of names.
+    """What `--validation` says: a share, or a file.
 
     >>> validation_choice("0.2")
     (0.2, None)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from retinaj.annotations import Annotation, read_annotations, relabel
+from retinaj.annotations import Annotation, Reading, read_annotations, relabel, require_sound
+from retinaj.annotations.writing import common_classes
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 from retinaj.image_files import ImageFiles, read_names, unique_labels
@@ -102,7 +103,12 @@ class Dataset:
 
 
 def load_dataset(
-    images: Path, annotations: Path, *, names: Path | None = None, class_names: Sequence[str] | None = None
+    images: Path,
+    annotations: Path,
+    *,
+    names: Path | None = None,
+    class_names: Sequence[str] | None = None,
+    reading: Reading | None = None,
 ) -> Dataset:
     """Read annotations, find their images and check that the two fit.
 
@@ -112,10 +118,11 @@ def load_dataset(
 
     Args:
         images: folder of the images.
-        annotations: folder of PASCAL VOC XML files or of ImageJ ROI files, or one COCO JSON file.
+        annotations: a file or folder of any format in `retinaj.annotations.FORMATS`.
         names: a text file with one image name per line, with or without suffix (as in VOC's ImageSets): only these.
-        class_names: the classes of a trained model, in its order; default: those that have boxes, sorted by name, for
-            COCO by category id.
+        class_names: the classes of a trained model, in its order; default: those that have boxes, in the order of a file
+            that has them all (COCO's category ids), else sorted by name.
+        reading: how to read the annotations, where they leave it open; the folder of images is known here.
 
     Raises:
         RetinaJError: if a file or folder is missing or broken, an image is a stack, annotations belong to images of
@@ -123,12 +130,13 @@ def load_dataset(
     """
     images, annotations = Path(images), Path(annotations)
     files = ImageFiles(images)
-    entries = read_annotations(annotations)
+    reading = replace(reading or Reading(), images=images)
+    entries = [require_sound(entry) for entry in read_annotations(annotations, reading)]
     notes: list[str] = []
     paired: dict[Path, Annotation] = {}
     missing: list[Annotation] = []
     for entry in entries:
-        path = files.find(entry)
+        path = files.find(entry.image_name, entry.stem, entry.source)
         if path is None:
             missing.append(entry)
         elif path in paired:
@@ -144,7 +152,8 @@ def load_dataset(
         chosen = _limit(chosen, files, read_names(Path(names)), Path(names), notes)
     else:
         notes += [f"{entry.source.name}: its image {_wanted(entry)} is not in {images}" for entry in missing]
-        notes += _list_unannotated([path for path in files.paths if path not in paired], annotations)
+        unannotated = [path for path in files.paths if path not in paired]
+        notes += _list_unannotated(unannotated, annotations, one_file=any(entry.stem is None for entry in entries))
     if not chosen:
         raise RetinaJError(
             f"No image in {images} has an annotation in {annotations}. Expected an annotation named after each image "
@@ -167,8 +176,8 @@ def _wanted(entry: Annotation) -> str:
     return repr(entry.image_name or entry.source.stem)
 
 
-def _list_unannotated(paths: list[Path], annotations: Path) -> list[str]:
-    if annotations.suffix.lower() == ".json":  # one file per split is usual, so that most images are in another one
+def _list_unannotated(paths: list[Path], annotations: Path, *, one_file: bool) -> list[str]:
+    if one_file:  # one file per split is usual, so that most images are in another one
         return [f"{len(paths)} images are not in {annotations.name} and are left out"] if paths else []
     return [f"{path.name}: has no annotation in {annotations} and is left out" for path in paths]
 
@@ -210,6 +219,10 @@ def _clean(path: Path, entry: Annotation, notes: list[str]) -> Boxes:
         )
     where = f"{entry.source.name} ({path.name})" if entry.source.stem != path.stem else path.name
     notes += [f"{where}: {note}" for note in entry.notes]
+    single = np.array([not entry.detail(at).crowd for at in range(len(entry.boxes))], np.bool_)
+    if not single.all():
+        notes.append(f"{where}: has {(~single).sum()} crowd regions, which are no single objects and are left out")
+        entry = entry.select(single)
     boxes = replace(entry.boxes, plane=None, score=None)
     actual = (header.width, header.height)
     limit = np.array([*actual, *actual], np.float32)
@@ -224,7 +237,7 @@ def _clean(path: Path, entry: Annotation, notes: list[str]) -> Boxes:
     empty = (boxes.width <= 0) | (boxes.height <= 0)
     click = (boxes.width <= 1) & (boxes.height <= 1)
     gone = empty | click | (clipped.area <= 0)
-    for at in np.flatnonzero(gone | outside):
+    for at in np.flatnonzero(gone | outside).tolist():
         if empty[at]:
             what = "has no area and is dropped"
         elif click[at]:
@@ -234,7 +247,7 @@ def _clean(path: Path, entry: Annotation, notes: list[str]) -> Boxes:
         else:
             what = f"reaches out of the image of {_text(actual)} pixels and is cut at its border"
         corners = ", ".join(f"{value:g}" for value in boxes.xyxy[at])
-        notes.append(f"{where}: box {at + 1} ({boxes.names[at]}; {corners}) {what}")
+        notes.append(f"{where}: {entry.place(at)} ({boxes.names[at]}; {corners}) {what}")
     return clipped.select(~gone)
 
 
@@ -244,6 +257,4 @@ def _text(size: tuple[int, int]) -> str:
 
 def _classes(entries: Sequence[Annotation], boxes: Iterable[Boxes]) -> tuple[str, ...]:
     used = {name for each in boxes for name in each.names}
-    if entries[0].source.suffix.lower() == ".json":
-        return tuple(name for name in entries[0].boxes.class_names if name in used)
-    return tuple(sorted(used))
+    return tuple(name for name in common_classes(entries) if name in used)

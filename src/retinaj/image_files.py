@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from retinaj.annotations import Annotation
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file, require_folder
 from retinaj.images import find_images, is_image_name
@@ -21,26 +20,22 @@ class ImageFiles:
             self.by_stem.setdefault(path.stem, []).append(path)
         self.by_name = {path.name: path for path in self.paths}
 
-    def find(self, entry: Annotation) -> Path | None:
-        """The image of an annotation. VOC and ROI files are named after it, COCO names it inside.
+    def find(self, image_name: str, stem: str | None, source: Path) -> Path | None:
+        """The image that an annotation means, or None if the folder does not have it.
 
-        The name inside comes from an untrusted file: only a path that stays inside the image folder is followed.
+        The name comes from an untrusted file: only a path that stays inside the image folder is followed.
+
+        Args:
+            image_name: the image's file name as the annotation has it, perhaps with folders; "" if it has none.
+            stem: where the annotation's file is named after its image, that name; None where it is `image_name` that counts.
+            source: the annotation file, for the error.
+
+        Raises:
+            RetinaJError: if several images have this stem, and `image_name` does not say which.
         """
-        wanted = PurePosixPath(entry.image_name.replace("\\", "/"))
-        if entry.source.suffix.lower() == ".json":
-            inside = not wanted.is_absolute() and ".." not in wanted.parts and ":" not in entry.image_name
-            relative = [wanted]
-            if inside and len(wanted.parts) > 1 and wanted.parts[0] == self.folder.name:
-                relative.append(PurePosixPath(*wanted.parts[1:]))  # written relative to the JSON file
-            for name in relative if inside else []:
-                path = self.folder / name
-                try:
-                    if is_image_name(path.name) and path.is_file():
-                        return path
-                except OSError:  # longer than any file's name can be
-                    continue
-            return self.by_name.get(wanted.name)
-        stem = entry.source.stem if entry.source.suffix.lower() == ".xml" else entry.image_name
+        wanted = PurePosixPath(image_name.replace("\\", "/"))
+        if stem is None:
+            return self._inside(wanted, image_name) or self.by_name.get(wanted.name)
         same_stem = self.by_stem.get(stem, [])
         if len(same_stem) == 1:
             return same_stem[0]
@@ -48,11 +43,27 @@ class ImageFiles:
             exact = [path for path in same_stem if path.name == wanted.name]
             if not exact:
                 raise RetinaJError(
-                    f"{entry.source} may belong to {' or '.join(path.name for path in same_stem)}: "
+                    f"{source} may belong to {' or '.join(path.name for path in same_stem)}: "
                     "give these images different names, or name one of them in <filename>."
                 )
             return exact[0]
         return self.by_name.get(wanted.name)
+
+    def _inside(self, wanted: PurePosixPath, image_name: str) -> Path | None:
+        """The image at a path relative to the folder, or to the folder's own parent."""
+        if wanted.is_absolute() or ".." in wanted.parts or ":" in image_name:
+            return None
+        relative = [wanted]
+        if len(wanted.parts) > 1 and wanted.parts[0] == self.folder.name:
+            relative.append(PurePosixPath(*wanted.parts[1:]))  # written relative to the annotation file
+        for name in relative:
+            path = self.folder / name
+            try:
+                if is_image_name(path.name) and path.is_file():
+                    return path
+            except OSError:  # longer than any file's name can be
+                continue
+        return None
 
 
 def unique_labels(folder: Path, paths: list[Path]) -> dict[Path, str]:

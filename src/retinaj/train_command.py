@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.augmentation import AugmentationConfig
 from retinaj.augmentation.strengths import list_strengths, parse_strengths
 from retinaj.command_line import Annotations, Images, Names, Validation, console, validation_choice
@@ -66,6 +67,10 @@ def train(
     ] = None,
     augment: Augment = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in OUTPUT.")] = False,
+    format_name: Format = None,
+    classes: Classes = None,
+    columns: Columns = None,
+    class_from: ClassFrom = "name",
 ) -> None:
     """Train a model on annotated images."""
     from retinaj.training.run_folder import load_run
@@ -111,6 +116,7 @@ def train(
         names=names,
         validation=validation_list,
         settings=settings,
+        reading=reading(format_name, classes, columns, class_from),
         start=start,
         resume=resume,
         console=console,

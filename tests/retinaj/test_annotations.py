@@ -15,7 +15,7 @@ import roifile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retinaj.annotations import coco, imagej_roi, pascal_voc, read_annotations, relabel
+from retinaj.annotations import coco, imagej_roi, pascal_voc, read_annotations, relabel, require_sound
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 
@@ -141,7 +141,7 @@ def test_broken_voc_gives_one_clear_error(tmp_path, content, reason):
     path = tmp_path / "broken.xml"
     path.write_text(content)
     with pytest.raises(RetinaJError, match=r"broken\.xml") as caught:
-        pascal_voc.read(path)
+        require_sound(pascal_voc.read(path))
     assert reason in str(caught.value)
 
 
@@ -193,15 +193,15 @@ def coco_content(**changes) -> dict:
     return content | changes
 
 
-def test_coco_ids_are_arbitrary_and_crowds_are_noted(tmp_path):
+def test_coco_ids_are_arbitrary_and_crowds_are_flagged(tmp_path):
     path = tmp_path / "a.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(coco_content()).encode())
     first, second = coco.read(path)
     assert first.boxes.class_names == ("debris", "cell")
-    assert first.boxes.names == ["cell", "debris"]
-    assert first.boxes.xyxy.tolist() == [[1, 2, 4.5, 6], [0, 0, 30, 20]]
+    assert first.boxes.names == ["cell", "debris", "debris"]
+    assert first.boxes.xyxy.tolist() == [[1, 2, 4.5, 6], [0, 0, 30, 20], [0, 0, 1, 1]]
+    assert [each.crowd for each in first.details] == [False, False, True]
     assert first.size == (30, 20)
-    assert "1 crowd" in first.notes[0]
     assert (len(second.boxes), second.size, second.notes) == (0, None, ())
 
 
@@ -230,7 +230,7 @@ def test_broken_coco_gives_one_clear_error(tmp_path, content, reason):
     path = tmp_path / "broken.json"
     path.write_text(content)
     with pytest.raises(RetinaJError, match=r"broken\.json") as caught:
-        coco.read(path)
+        _ = [require_sound(annotation) for annotation in coco.read(path)]
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -430,7 +430,7 @@ def test_white_space_in_class_names_is_one_space(tmp_path):
     (tmp_path / "a.json").write_text(
         json.dumps(coco_content(categories=[{"id": 3, "name": "a"}, {"id": 90, "name": "b \r\n c"}]))
     )
-    assert coco.read(tmp_path / "a.json")[0].boxes.names == ["b c", "a"]
+    assert coco.read(tmp_path / "a.json")[0].boxes.names == ["b c", "a", "a"]
     (tmp_path / "a.roi").write_bytes(roi_bytes(name="red\ncell\t0.97"))
     boxes = imagej_roi.read_roi_set(tmp_path / "a.roi")
     assert (boxes.names, boxes.score.tolist()) == (["red cell"], [pytest.approx(0.97)])

@@ -84,7 +84,7 @@ def test_unusable_boxes_are_dropped_and_noted(folders, box, reason):
     assert data.samples[0].boxes.xyxy.tolist() == [[1, 1, 9, 9]]
     assert len(data.notes) == 1
     assert reason in data.notes[0]
-    assert data.notes[0].startswith("a.png: box 2 (cell; ")
+    assert data.notes[0].startswith("a.png: object 2 (cell; ")
 
 
 def test_boxes_over_the_border_are_cut(folders):
@@ -93,7 +93,7 @@ def test_boxes_over_the_border_are_cut(folders):
     data = load_dataset(images, annotations)
     assert data.samples[0].boxes.xyxy.tolist() == [[0, 2, 9, 10], [0, 0, 20, 10]]
     # half a pixel beyond is rounding, not a mistake worth a line
-    assert [note.split(")")[0] for note in data.notes] == ["a.png: box 1 (cell; -5, 2, 9, 14"]
+    assert [note.split(")")[0] for note in data.notes] == ["a.png: object 1 (cell; -5, 2, 9, 14"]
 
 
 def test_annotations_for_another_size(folders):
@@ -294,7 +294,10 @@ def test_real_data_sets(shared_data):
     bccd = shared_data / "bccd" / "BCCD"
     whole = load_dataset(bccd / "JPEGImages", bccd / "Annotations")
     assert whole.counts() == {"Platelets": 361, "RBC": 4153, "WBC": 372}
-    assert [note.split(" (")[0] for note in whole.notes] == ["BloodImage_00338.jpg: box 13", "BloodImage_00343.jpg: box 4"]
+    assert [note.split(" (")[0] for note in whole.notes] == [
+        "BloodImage_00338.jpg: object 13",
+        "BloodImage_00343.jpg: object 4",
+    ]
     lists = bccd / "ImageSets" / "Main"
     parts = [
         load_dataset(bccd / "JPEGImages", bccd / "Annotations", names=lists / f"{part}.txt")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from retinaj.annotations.annotation import Annotation, clean_name
+from retinaj.annotations.annotation import Annotation, ObjectDetails, clean_name
+from retinaj.annotations.files import beginning, first_files
+from retinaj.annotations.format import AnnotationFormat, Reading
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.files import require_file, write_text
+from retinaj.files import atomic_path, require_file
 
 MAX_FILE_BYTES = 1024**3  # COCO's own largest file has 450 MB
 
@@ -56,8 +57,8 @@ class _File(_Loose):
 def read(path: Path) -> list[Annotation]:
     """Read one COCO file.
 
-    Ids may be any numbers or strings. Crowd regions (iscrowd) are no single objects and are left out, as are
-    categories without any box; both are noted.
+    Ids may be any numbers or strings. Crowd regions (iscrowd) are flagged in `details`; categories without any box are left
+    out.
 
     Args:
         path: a JSON file with "images", "annotations" and "categories".
@@ -67,37 +68,46 @@ def read(path: Path) -> list[Annotation]:
         class names: the categories that have boxes, in the order of their ids.
 
     Raises:
-        RetinaJError: if the file is missing, too large, not such JSON, or its ids do not agree.
+        RetinaJError: if the file is missing, too large, not such JSON, or its ids do not agree. Objects without a box are in
+            `faults`.
     """
     content = _parse(Path(path))
     images = _unique(path, "image", [(image.id, image) for image in content.images])
     categories = _unique(path, "category", [(category.id, _name(path, category)) for category in content.categories])
-    objects: dict[int | str, list[_Object]] = {key: [] for key in images}
-    crowds: Counter[int | str] = Counter()
-    for place, item in enumerate(content.annotations, 1):
+    objects: dict[int | str, list[tuple[str, _Object]]] = {key: [] for key in images}
+    faults: dict[int | str, list[str]] = {key: [] for key in images}
+    for number, item in enumerate(content.annotations, 1):
+        place = f"annotation {number}"
         for kind, key, known in (("image", item.image_id, images), ("category", item.category_id, categories)):
             if key not in known:
-                raise RetinaJError(f"{path}: annotation {place} has the {kind} {key!r}, which is not in the file.")
-        if item.iscrowd:
-            crowds[item.image_id] += 1
-            continue
-        if len(item.bbox) != 4:
-            raise RetinaJError(f"{path}: annotation {place} has the bbox {item.bbox}; expected [x, y, width, height].")
-        objects[item.image_id].append(item)
+                raise RetinaJError(f"{path}: {place} has the {kind} {key!r}, which is not in the file.")
+        if len(item.bbox) == 4:
+            objects[item.image_id].append((place, item))
+        else:
+            faults[item.image_id].append(f"{place} has the bbox {item.bbox}; expected [x, y, width, height].")
 
-    used = {item.category_id for items in objects.values() for item in items}
+    used = {item.category_id for items in objects.values() for _, item in items}
     ordered = sorted(categories, key=lambda key: (isinstance(key, str), key if isinstance(key, int) else 0, str(key)))
     # Two categories of one name are one class: it is the name that a person sees.
     class_names = tuple(dict.fromkeys(categories[key] for key in ordered if key in used))
     index = {name: label for label, name in enumerate(class_names)}
     annotations: list[Annotation] = []
     for key, image in images.items():
-        xywh = np.array([item.bbox for item in objects[key]], np.float64).reshape(-1, 4)
-        label = np.array([index[categories[item.category_id]] for item in objects[key]], np.int32)
-        boxes = Boxes(np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]]).astype(np.float32), label, class_names)
-        size = (image.width, image.height) if image.width and image.height else None
-        notes = [f"has {crowds[key]} crowd regions (iscrowd), which are left out"] if crowds[key] else []
-        annotations.append(Annotation(Path(path), image.file_name, boxes, size, tuple(notes)))
+        items = [item for _, item in objects[key]]
+        xywh = np.array([item.bbox for item in items], np.float64).reshape(-1, 4)
+        label = np.array([index[categories[item.category_id]] for item in items], np.int32)
+        crowd = any(item.iscrowd for item in items)
+        annotations.append(
+            Annotation(
+                source=Path(path),
+                image_name=image.file_name,
+                boxes=Boxes(np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]]).astype(np.float32), label, class_names),
+                size=(image.width, image.height) if image.width and image.height else None,
+                details=tuple(ObjectDetails(crowd=bool(item.iscrowd)) for item in items) if crowd else (),
+                places=tuple(place for place, _ in objects[key]),
+                faults=tuple(faults[key]),
+            )
+        )
     return annotations
 
 
@@ -115,31 +125,43 @@ def write(path: Path, images: Sequence[tuple[str, tuple[int, int], Boxes]]) -> N
     if not images:
         raise RetinaJError(f"There are no images to write to {path}.")
     class_names = images[0][2].class_names
-    annotations: list[dict[str, object]] = []
-    for image_id, (name, _, boxes) in enumerate(images, 1):
+    for name, _, boxes in images:
         if boxes.class_names != class_names:
             raise RetinaJError(f"The boxes of {name} have the classes {boxes.class_names}, others have {class_names}.")
-        for at, (x_min, y_min, x_max, y_max) in enumerate(boxes.xyxy.astype(np.float64).tolist()):
-            item: dict[str, object] = {
-                "id": len(annotations) + 1,
-                "image_id": image_id,
-                "category_id": int(boxes.label[at]) + 1,
-                "bbox": [x_min, y_min, x_max - x_min, y_max - y_min],
-                "area": max(0.0, x_max - x_min) * max(0.0, y_max - y_min),
-                "iscrowd": 0,
-            }
-            if boxes.score is not None:
-                item["score"] = float(boxes.score[at])
-            annotations.append(item)
-    content = {
-        "images": [
-            {"id": at, "file_name": name, "width": int(size[0]), "height": int(size[1])}
-            for at, (name, size, _) in enumerate(images, 1)
-        ],
-        "annotations": annotations,
-        "categories": [{"id": at, "name": name} for at, name in enumerate(class_names, 1)],
-    }
-    write_text(Path(path), json.dumps(content))
+    annotations = (Annotation(Path(path), name, boxes, size) for name, size, boxes in images)
+    with atomic_path(Path(path)) as temporary:
+        _write_all(temporary, annotations, class_names, None)
+
+
+def _write_all(target: Path, annotations: Iterable[Annotation], class_names: Sequence[str], images: Path | None) -> None:
+    """One image after the other, so that what is in memory does not grow with the file."""
+    entries: list[str] = []
+    count = 0
+    with target.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write('{"annotations": [')
+        for image_id, annotation in enumerate(annotations, 1):
+            width, height = annotation.size or (None, None)
+            entry = {"id": image_id, "file_name": annotation.image_name, "width": width, "height": height}
+            entries.append(json.dumps({key: value for key, value in entry.items() if value is not None}))
+            for item in _items(annotation):
+                count += 1
+                stream.write(("" if count == 1 else ", ") + json.dumps({"id": count, "image_id": image_id} | item))
+        categories = json.dumps([{"id": at, "name": name} for at, name in enumerate(class_names, 1)])
+        stream.write(f'], "images": [{", ".join(entries)}], "categories": {categories}}}')
+
+
+def _items(annotation: Annotation) -> Iterable[dict[str, object]]:
+    boxes = annotation.boxes
+    for at, (x_min, y_min, x_max, y_max) in enumerate(boxes.xyxy.astype(np.float64).tolist()):
+        item: dict[str, object] = {
+            "category_id": int(boxes.label[at]) + 1,
+            "bbox": [x_min, y_min, x_max - x_min, y_max - y_min],
+            "area": max(0.0, x_max - x_min) * max(0.0, y_max - y_min),
+            "iscrowd": int(annotation.detail(at).crowd),
+        }
+        if boxes.score is not None:
+            item["score"] = float(boxes.score[at])
+        yield item
 
 
 def _parse(path: Path) -> _File:
@@ -173,3 +195,29 @@ def _unique(path: Path, kind: str, items: list[tuple[int | str, _Value]]) -> dic
             raise RetinaJError(f"{path} has two {kind} entries with the id {key!r}; ids must differ.")
         found[key] = value
     return found
+
+
+def _recognises(path: Path) -> bool:
+    if path.is_dir():  # a folder of JSON files is labelme's; COCO is one file
+        return False
+    start = beginning(path, 2**16).lstrip(b"\xef\xbb\xbf \t\r\n")
+    return bool(first_files(path, (".json",))) and start.startswith(b"{") and any(key in start for key in _KEYS)
+
+
+_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+
+
+def _read_all(path: Path, reading: Reading) -> list[Annotation]:
+    return read(path)
+
+
+FORMAT = AnnotationFormat(
+    name="coco",
+    title="COCO (one .json for all images)",
+    layout="file",
+    suffix=".json",
+    holds=frozenset({"score", "fraction", "empty", "crowd"}),
+    recognises=_recognises,
+    read=_read_all,
+    write=_write_all,
+)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import roifile
 from numpy.typing import NDArray
 
-from retinaj.annotations.annotation import clean_name
+from retinaj.annotations.annotation import Annotation, clean_name
+from retinaj.annotations.files import annotation_files, file_stem, first_files
+from retinaj.annotations.format import AnnotationFormat, Reading
 from retinaj.boxes import Boxes
 from retinaj.colours import RGB, class_colours
 from retinaj.errors import RetinaJError
@@ -207,3 +209,42 @@ def _rectangle(boxes: Boxes, at: int, name: str, colour: RGB, plain_stack: bool)
         z_position=z,
         t_position=t,
     )
+
+
+_SUFFIXES = (".roi", ".zip")
+
+
+def _recognises(path: Path) -> bool:
+    return bool(first_files(path, _SUFFIXES))
+
+
+def _read_all(path: Path, reading: Reading) -> list[Annotation]:
+    return [_read_one(file) for file in annotation_files(path, _SUFFIXES)]
+
+
+def _read_one(path: Path) -> Annotation:
+    stem = path.stem
+    for ending in ("_RoiSet", "-RoiSet", "_rois"):
+        stem = stem.removesuffix(ending)
+    return Annotation(path, stem, read_roi_set(path), stem=stem)
+
+
+def _write_all(target: Path, annotations: Iterable[Annotation], class_names: Sequence[str], images: Path | None) -> None:
+    target.mkdir(exist_ok=True)
+    for annotation in annotations:
+        file = target / f"{file_stem(annotation)}_RoiSet.zip"
+        if file.exists():
+            raise RetinaJError(f"{annotation.source}: two images would both go to {file.name}; rename one.")
+        write_roi_set(file, annotation.boxes)
+
+
+FORMAT = AnnotationFormat(
+    name="imagej",
+    title="ImageJ ROIs (one .roi or RoiSet.zip per image)",
+    layout="folder",
+    suffix="_RoiSet.zip",
+    holds=frozenset({"score", "plane", "fraction", "empty"}),
+    recognises=_recognises,
+    read=_read_all,
+    write=_write_all,
+)

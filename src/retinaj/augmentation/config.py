@@ -13,8 +13,9 @@ _Share = Annotated[float, Field(ge=0, le=1, examples=[1.0])]
 class AugmentationConfig(BaseModel):
     """How strongly training windows vary. Validation images are never changed.
 
-    What each strength does, its range and its default are told by its field's description, limits and default: `retinaj train
-    --help` lists them from here. Brightness and noise count in the units of the network's input, in which an image spans about 4.
+    What each strength does, its range and its default are told by its field's description, limits and default: `retinaj
+    train --help` lists them from here. Brightness and noise count in the units of the network's input, in which an image
+    spans about 4.
 
     >>> AugmentationConfig(rotate=30).rotate, AugmentationConfig.off().scale
     (30.0, 1.0)
@@ -43,20 +44,18 @@ class AugmentationConfig(BaseModel):
     ] = 0.2
     brightness: Annotated[
         float,
-        Field(ge=0, le=2, description="add or subtract up to this; dark and bright are about 4 apart", examples=[0.3, 1.0]),
+        Field(ge=0, le=2, description="add or subtract up to this; black and white are 4 apart", examples=[0.3, 1.0]),
     ] = 0.2
     colour: Annotated[
         float, Field(ge=0, le=2, description="contrast and brightness of each channel by itself", examples=[0.1, 0.5])
     ] = 0.1
     gamma: Annotated[
         float,
-        Field(ge=0, le=2, description="brighten or darken the middle tones: exponent up to 1 + this", examples=[0.3, 1.0]),
+        Field(ge=0, le=2, description="brighten or darken middle tones: exponent up to 1 + this", examples=[0.3, 1.0]),
     ] = 0.0
-    blur: Annotated[float, Field(ge=0, le=10, description="Gaussian blur of up to this sigma, in pixels", examples=[1, 3])] = (
-        0.0
-    )
+    blur: Annotated[float, Field(ge=0, le=10, description="Gaussian blur, sigma up to this many pixels", examples=[1, 3])] = 0.0
     noise: Annotated[
-        float, Field(ge=0, le=2, description="Gaussian noise of up to this sigma, on brightness's scale", examples=[0.1, 0.5])
+        float, Field(ge=0, le=2, description="Gaussian noise, sigma up to this, as brightness counts", examples=[0.1, 0.5])
     ] = 0.0
     channel_drop: Annotated[
         _Share, Field(description="share of windows in which one channel is blanked, of images with several")

@@ -1,7 +1,7 @@
 """Where pixels and boxes go: flips and quarter turns, which are exact, and one resampling for everything else.
 
-Coordinates are those of `retinaj.boxes`: x to the right, y down, the origin at the top-left corner of the top-left pixel. Turning
-is counter-clockwise as one sees it, as numpy.rot90 does.
+Coordinates are those of `retinaj.boxes`: x to the right, y down, the origin at the top-left corner of the top-left pixel.
+Turning is counter-clockwise as one sees it, as numpy.rot90 does.
 """
 
 from __future__ import annotations

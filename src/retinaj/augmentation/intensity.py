@@ -70,4 +70,4 @@ def _recolour(window: NDArray[np.float32], config: AugmentationConfig, random: n
 def _blurred(window: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     from scipy import ndimage  # only where needed: see the package's docstring
 
-    return ndimage.gaussian_filter(window, (sigma, sigma, 0), mode="nearest", truncate=3)
+    return np.asarray(ndimage.gaussian_filter(window, (sigma, sigma, 0), mode="nearest", truncate=3), np.float32)

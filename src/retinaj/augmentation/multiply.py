@@ -1,6 +1,6 @@
 """Multiplying a training set on disk by mirrored and turned copies, as the ZeroCostDL4Mic notebook does before training.
 
-`retinaj train` varies its windows by itself, anew in each epoch, and gains nothing from such a folder: it is for other programs,
+`retinaj train` varies its windows by itself, anew in each epoch, and does not need such a folder: it is for other programs,
 and for looking.
 """
 
@@ -72,8 +72,9 @@ def multiply(
 ) -> Multiplied:
     """Write a training set `times` over as PASCAL VOC: the images themselves, and copies that are flipped and turned.
 
-    Images are copied byte for byte. Their copies keep pixel type, bit depth, channels and pixel size: TIFF stays TIFF; the others
-    become PNG, because writing a JPEG again would change it. Without further strengths the copies' pixels and boxes are exact.
+    Images are copied byte for byte. Their copies keep pixel type, bit depth, channels and pixel size: TIFF stays TIFF; the
+    others become PNG, because writing a JPEG again would change it. Without further strengths the copies' pixels and boxes
+    are exact.
 
     Args:
         training: what is multiplied.

@@ -40,9 +40,10 @@ def parse_strengths(words: Sequence[str], base: AugmentationConfig, names: Seque
             name, separator, text = word.partition("=")
             name = name.replace("-", "_")
             if not separator or name not in names:
+                known = ", ".join(_range(name, base) for name in names)
                 raise RetinaJError(
                     f"--augment: {word[:80]!r} is not understood; expected NAME=VALUE, as in 'scale=1.5 blur=2', or "
-                    f"'{_NONE}' to turn everything off. The names, with range and default: {', '.join(_range(name, base) for name in names)}."
+                    f"'{_NONE}' to turn everything off. The names, with range and default: {known}."
                 )
             values[name] = _value(name, text)
     return AugmentationConfig(**values)
@@ -52,7 +53,7 @@ def list_strengths(defaults: AugmentationConfig, names: Iterable[str] = ALL_NAME
     """One line for each strength: name, range, default and what it does.
 
     >>> list_strengths(AugmentationConfig(), ["blur"])
-    ['blur=0..10 (0): Gaussian blur of up to this sigma, in pixels']
+    ['blur=0..10 (0): Gaussian blur, sigma up to this many pixels']
     """
     return [f"{_range(name, defaults)}: {AugmentationConfig.model_fields[name].description}" for name in names]
 
@@ -73,7 +74,7 @@ def _value(name: str, text: str) -> float | bool:
     switch = AugmentationConfig.model_fields[name].annotation is bool
     try:
         value = _SWITCHES[text.lower()] if switch else float(text)
-        AugmentationConfig(**{name: value})
+        AugmentationConfig.model_validate({name: value})
     except (KeyError, ValueError, ValidationError) as error:
         raise RetinaJError(f"--augment: {name} is {text[:40]!r}; expected {_limits(name)}.") from error
     return value

@@ -44,7 +44,8 @@ def vary_image(
     """Apply strengths to a whole image, which keeps its size and pixel type; flips, quarter turns and mosaics are left out.
 
     Values are computed in float32, rounded and limited to what the pixel type holds. What moves in from outside the image is
-    its mean colour, and so do pixels that are not a number. Objects that are then mostly outside are dropped, as `visible_boxes` does.
+    its mean colour, which pixels that are not a number become too. Objects that are then mostly outside are dropped, as
+    `visible_boxes` does.
 
     Args:
         image: dims y, x or c, y, x.
@@ -55,8 +56,10 @@ def vary_image(
     pixels = (image if "c" in image.dims else image.expand_dims("c")).transpose("y", "x", "c").to_numpy()
     gain, offset = _scale(pixels)
     normal = pixels.astype(np.float32) * gain + offset
-    fill = np.mean(normal, axis=(0, 1), dtype=np.float64, where=np.isfinite(normal)).astype(np.float32)
-    np.copyto(normal, fill, where=~np.isfinite(normal))
+    finite = np.isfinite(normal)
+    known = np.where(finite, normal, 0).sum(axis=(0, 1), dtype=np.float64)
+    fill = np.asarray(known / np.maximum(finite.sum(axis=(0, 1)), 1), np.float32)
+    np.copyto(normal, fill, where=~finite)
     height, width = normal.shape[:2]
     view, xyxy, label = random_view(
         (normal, boxes.xyxy, boxes.label), width=width, height=height, fill=fill, config=config, random=random
@@ -79,7 +82,7 @@ def _scale(pixels: NDArray[np.generic]) -> tuple[NDArray[np.float32], NDArray[np
         return np.full(channels, normalization.gain, np.float32), np.full(channels, normalization.offset, np.float32)
     low, high = np.zeros(channels), np.zeros(channels)
     for channel in range(channels):
-        values = pixels[..., channel]
+        values = pixels[..., channel].astype(np.float64)
         finite = values[np.isfinite(values)]
         if len(finite):
             low[channel], high[channel] = np.percentile(finite, [normalization.low, normalization.high])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retinaj.annotations import Reading
 from retinaj.boxes import Boxes
 from retinaj.dataset import Dataset, load_dataset
 from retinaj.errors import RetinaJError
@@ -49,19 +50,21 @@ def evaluate(
     threshold: float = DEFAULT_THRESHOLD,
     overlap: float | None = None,
     history: Path | None = None,
+    reading: Reading | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Detect on annotated images and compare with their ground truth.
 
     Args:
         images: folder of images.
-        annotations: folder of PASCAL VOC files or of ImageJ ROI files, or a COCO JSON file.
+        annotations: a file or folder of any format in `retinaj.annotations.FORMATS`.
         detector: the model.
         output: the folder to make, with evaluation.json, evaluation.md and report.html; it must not exist.
         names: a text file with the names of the images to use, one a line; default: all.
         threshold: detections from this score on count as found in the numbers of right and wrong detections; AP uses all.
         overlap: see `Detector.detect`.
         history: the history.csv of the model's training, for the report's curves.
+        reading: how to read the annotations, where they leave it open.
         progress: called as progress(images done, images in all); an exception from it cancels, and leaves nothing.
 
     Raises:
@@ -71,7 +74,7 @@ def evaluate(
 
     require_absent(output)
     check_fraction("threshold", threshold)
-    dataset = load_dataset(images, annotations, names=names, class_names=detector.class_names)
+    dataset = load_dataset(images, annotations, names=names, class_names=detector.class_names, reading=reading)
     predictions: list[Boxes] = []
     for sample in dataset.samples:
         if progress is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from retinaj.annotations import Reading
 from retinaj.dataset import Dataset
 from retinaj.durations import duration
 from retinaj.errors import RetinaJError
@@ -42,6 +43,7 @@ def train(
     names: Path | None = None,
     validation: Path | None = None,
     settings: TrainingSettings | None = None,
+    reading: Reading | None = None,
     start: StartingPoint | None = None,
     resume: bool = False,
     console: Console | None = None,
@@ -50,12 +52,13 @@ def train(
 
     Args:
         images: folder of images.
-        annotations: folder of PASCAL VOC files or of ImageJ ROI files, or a COCO JSON file.
+        annotations: a file or folder of any format in `retinaj.annotations.FORMATS`.
         output: the model folder to make; it must not exist, unless `resume`.
         names: a text file with the names of the images to use, one a line; default: all.
-        validation: a text file with the names of the validation images, or a COCO JSON file of their own; default: the
+        validation: a text file with the names of the validation images, or annotations of their own; default: the
             share `settings.validation` of the training images, drawn with the seed.
         settings: all options; on `resume`, the stored ones are used, and other ones are refused.
+        reading: how to read the annotations, where they leave it open.
         start: a trained model to start from, instead of random or ImageNet weights. Its network with its anchors, and its
             normalisation, are taken over; classes may differ. On `resume` it may be left out.
         resume: continue the run that was interrupted in `output`, exactly as if it had not been.
@@ -80,7 +83,13 @@ def train(
         require_absent(output)
         settings = settings or TrainingSettings(**(start.settings() if start else {}))
     training_set, validation_set = load_sets(
-        images, annotations, names=names, validation=validation, share=settings.validation, seed=settings.seed
+        images,
+        annotations,
+        names=names,
+        validation=validation,
+        share=settings.validation,
+        seed=settings.seed,
+        reading=reading,
     )
     _tell_notes(training_set, validation_set, console)
     if run is not None:

@@ -1,0 +1,131 @@
+"""What an annotation format is: the one shape in which the readers and writers of all formats are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+from retinaj.annotations.annotation import NO_DETAILS, Annotation, ObjectDetails
+from retinaj.errors import RetinaJError
+from retinaj.image_files import ImageFiles
+from retinaj.images import read_header
+
+# What an annotation may say beside classes and boxes, and how to name it to people.
+FEATURES: Mapping[str, str] = {
+    "score": "scores",
+    "plane": "positions in a stack",
+    "fraction": "fractions of pixels",
+    "empty": "images without objects",
+    "difficult": "flags of difficult objects",
+    "truncated": "flags of truncated objects",
+    "occluded": "flags of occluded objects",
+    "crowd": "flags of crowds",
+    "name": "names of single objects",
+    "group": "groups",
+    "colour": "colours",
+    "properties": "properties of single objects",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read annotations, where the files themselves leave it open.
+
+    Attributes:
+        format: name of the format; None recognises it by content.
+        images: folder of the images: formats that count in shares of the image's size need it.
+        classes: file with the names of the classes (YOLO's data.yaml or classes.txt, label_map.pbtxt); None looks beside the
+            annotations.
+        columns: for tables, the name of the column for each of RetinaJ's: {"label": "cell type", "x_min": "left"}.
+        class_from: for ImageJ ROIs, where the class stands: "name", "group", "property:KEY", or a regular expression with one
+            group that is searched for in the name.
+    """
+
+    format: str | None = None
+    images: Path | None = None
+    classes: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    class_from: str = "name"
+
+
+@dataclass(frozen=True)
+class AnnotationFormat:
+    """One format.
+
+    Attributes:
+        name: what `--format` and `--to` call it.
+        title: for people, with the kind of file.
+        layout: whether `write` makes one "file" for all images, or a "folder".
+        suffix: of that file, or of the files in the folder, with its dot.
+        holds: which of FEATURES it can hold.
+        needs_size: whether writing needs the images' sizes.
+        recognises: whether a file or folder is of this format, by its content; looks at no more than a few kilobytes of a
+            few files, and never raises.
+        read: all annotations of a file or folder.
+        write: (target, annotations, class names, folder of the images or None) writes all annotations to a path that does not
+            exist yet. All boxes have these class names. It writes straight to the target: `write_annotations` sees to
+            its taking place whole or not at all.
+    """
+
+    name: str
+    title: str
+    layout: Literal["file", "folder"]
+    suffix: str
+    holds: frozenset[str]
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, Reading], list[Annotation]]
+    write: Callable[[Path, Iterable[Annotation], Sequence[str], Path | None], None]
+    needs_size: bool = False
+
+
+class ImageSizes:
+    """The sizes of images by their names, for formats that count in shares of them; headers are read once, when asked for."""
+
+    def __init__(self, folder: Path | None, why: str) -> None:
+        """Args: the folder of the images, if one was given; `why` begins the error if it is needed and was not."""
+        self._files = None if folder is None else ImageFiles(folder)
+        self._why = why
+
+    def find(self, image_name: str, stem: str | None, source: Path) -> Path:
+        """The image file that an annotation means.
+
+        Raises:
+            RetinaJError: if no folder was given, or it has no such image.
+        """
+        if self._files is None:
+            raise RetinaJError(f"{source}: {self._why}; name their folder with --images.")
+        path = self._files.find(image_name, stem, source)
+        if path is None:
+            raise RetinaJError(f"{source}: its image {image_name or stem!r} is not in {self._files.folder}, but {self._why}.")
+        return path
+
+    def size(self, image_name: str, stem: str | None, source: Path) -> tuple[int, int]:
+        """(width, height) in pixels of that image.
+
+        Raises:
+            RetinaJError: as `find`, or if the image's header cannot be read.
+        """
+        header = read_header(self.find(image_name, stem, source))
+        return header.width, header.height
+
+
+def features(annotation: Annotation) -> dict[str, int]:
+    """How many boxes (for "empty": images) of an annotation have each of FEATURES.
+
+    >>> from retinaj.boxes import Boxes
+    >>> features(Annotation(Path("a.xml"), "a.png", Boxes([[0, 0, 1.5, 1]], [0], ("cell",), [0.5])))
+    {'score': 1, 'fraction': 1}
+    """
+    boxes = annotation.boxes
+    found = {
+        "score": 0 if boxes.score is None else len(boxes),
+        "plane": 0 if boxes.plane is None else len(boxes),
+        "fraction": int((boxes.xyxy % 1 != 0).any(axis=1).sum()),
+        "empty": int(len(boxes) == 0),
+    }
+    for name in (each.name for each in fields(ObjectDetails)):
+        unsaid = getattr(NO_DETAILS, name)
+        found[name] = sum(getattr(detail, name) != unsaid for detail in annotation.details)
+    return {name: count for name, count in found.items() if count}

@@ -1,0 +1,45 @@
+"""The formats that RetinaJ knows, and which of them a file or folder is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from retinaj.annotations import coco, imagej_roi, pascal_voc
+from retinaj.annotations.format import AnnotationFormat
+from retinaj.errors import RetinaJError
+
+# In this order they are tried on a file or folder of unknown format: the surest first, and the first that recognises it is it.
+FORMATS: tuple[AnnotationFormat, ...] = (pascal_voc.FORMAT, coco.FORMAT, imagej_roi.FORMAT)
+
+
+def format_named(name: str) -> AnnotationFormat:
+    """The format of a name.
+
+    Raises:
+        RetinaJError: if there is none, with those that there are.
+    """
+    for each in FORMATS:
+        if each.name == name.lower():
+            return each
+    raise RetinaJError(
+        f"{name!r} is not a known annotation format; expected one of {', '.join(each.name for each in FORMATS)}."
+    )
+
+
+def find_format(path: Path) -> AnnotationFormat:
+    """The format of a file or folder: by its content, or by its suffix where that is known but the content is broken.
+
+    Raises:
+        RetinaJError: if it does not exist, or is of no known format.
+    """
+    if not path.exists():
+        raise RetinaJError(f"{path} does not exist; expected a file or folder of annotations.")
+    for each in FORMATS:
+        if each.recognises(path):
+            return each
+    for each in FORMATS:
+        if path.is_file() and path.suffix.lower() == each.suffix:
+            return each  # its reader says what is wrong with the file
+    known = "; ".join(f"{each.name}: {each.title}" for each in FORMATS)
+    what = "has no annotations in it" if path.is_dir() else "is not a known annotation format"
+    raise RetinaJError(f"{path} {what}. RetinaJ reads {known}. If it is one of these, say so with --format.")
