@@ -69,7 +69,8 @@ def _write_tiff(path: Path, image: xr.DataArray, *, rgb: bool) -> None:
     metadata: dict[str, Any] = {"axes": "YXS" if rgb else "CYX" if pixels.ndim == 3 else "YX"}
     size = image.attrs.get("physical_size")
     if imagej and size:
-        metadata["unit"] = size["unit"]
+        # Such descriptions are ASCII: ImageJ writes µ as \u00B5, too.
+        metadata["unit"] = "".join(letter if letter.isascii() else f"\\u{ord(letter):04X}" for letter in size["unit"])
         options["resolution"] = (1 / size["x"], 1 / size["y"])
         if "z" in size:
             metadata["spacing"] = size["z"]
