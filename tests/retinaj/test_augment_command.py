@@ -24,12 +24,14 @@ from retinaj.cli import app
 from retinaj.dataset import Dataset, Sample, load_dataset
 from retinaj.errors import RetinaJError
 from retinaj.images import read_image
-from retinaj.training.data import ImageStore, WindowSource
+from retinaj.training.data import ImageStore, WindowSource, validation_images
 from retinaj.training.plan import plan_model
+from retinaj.training.run_folder import Run, save_run
 from retinaj.training.settings import TrainingSettings
 
 OFF = AugmentationConfig.off()
 NOTHING = Dataset(CLASSES, ())
+QUICK = TrainingSettings(window=64, downsampling=1, levels=(3, 4), windows_per_epoch=8, batch_size=4, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -275,9 +277,7 @@ class TestPage:
 class TestTraining:
     def source(self, data: tuple[Path, Path], config: AugmentationConfig) -> WindowSource:
         dataset = load_dataset(*data)
-        settings = TrainingSettings(
-            augmentation=config, window=64, downsampling=1, levels=(3, 4), windows_per_epoch=8, batch_size=4, seed=5
-        )
+        settings = QUICK.model_copy(update={"augmentation": config})
         record = plan_model("test", dataset, dataset, settings, lambda line: None)
         return WindowSource(dataset.samples, record, ImageStore(record))
 
@@ -303,6 +303,24 @@ class TestTraining:
         batches = np.concatenate([images.numpy() for images, _, _ in source.epoch(1)])
         for at in range(8):
             np.testing.assert_array_equal(source.augmented(1, at, int(order[at]))[0], batches[at])
+
+    def test_validation_images_are_never_changed(self, data: tuple[Path, Path]) -> None:
+        dataset = load_dataset(*data)
+        images: list[list[np.ndarray]] = []
+        for config in (OFF, strongest()):
+            record = plan_model("test", dataset, dataset, QUICK.model_copy(update={"augmentation": config}), lambda line: None)
+            images.append([each.image for each in validation_images(dataset.samples, record, ImageStore(record))])
+        for one_image, other in zip(*images, strict=True):
+            np.testing.assert_array_equal(one_image, other)
+
+    def test_a_run_is_not_resumed_with_other_strengths(self, data: tuple[Path, Path], tmp_path: Path) -> None:
+        dataset = load_dataset(*data)
+        record = plan_model("test", dataset, dataset, QUICK, lambda line: None)
+        save_run(tmp_path, Run.of(record, dataset, dataset))
+        words = ["train", *map(str, data), "--output", str(tmp_path), "--resume", "--augment", "rotate=30"]
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 1
+        assert "The run began with augment rotate 0.0, now it is 30.0." in result.output
 
     def test_the_option_reaches_the_settings(
         self, data: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

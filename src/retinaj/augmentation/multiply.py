@@ -100,12 +100,11 @@ def multiply(
             (temporary / name).mkdir(parents=True)
         writer, listed, done = _Writer(temporary), dict[str, list[str]](), 0
         # All originals' names are taken before the first copy needs one.
-        stems = {sample.image_path: writer.reserve(sample.name) for part, _ in sets for sample in part.samples}
+        stems = iter([writer.reserve(sample.name) for dataset, _ in sets for sample in dataset.samples])
         for dataset, list_name in sets:
             names = listed.setdefault(list_name, [])
             for index, sample in enumerate(dataset.samples):
-                stem = stems[sample.image_path]
-                image = _read_plane(sample)
+                stem, image = next(stems), _read_plane(sample)
                 writer.write_original(sample, image, stem)
                 names.append(stem)
                 for number, (what, mirrored, turns) in enumerate(_COPIES[: times - 1] if dataset is training else ()):
