@@ -165,15 +165,21 @@ def test_windows_that_keep_objects_whole_cut_fewer() -> None:
     assert cut(1.0) < cut(0.0) / 2
 
 
-def test_translation_reaches_over_the_border_and_nothing_else_does() -> None:
+def test_translation_reaches_over_every_border_and_without_it_none_is_crossed() -> None:
     bright = np.ones((100, 100, 1), np.float32), np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
 
-    def outside(strength: float) -> float:
+    def outside(strength: float) -> NDArray[np.intp]:
+        """The widest margin outside the image at the left, right, top and bottom, in pixels of a window of 64."""
         config = STILL.model_copy(update={"translate": strength})
-        return max(float((draw(bright, config, seed, side=64)[0] == 0).mean()) for seed in range(30))
+        margins: list[list[int]] = []
+        for seed in range(40):
+            left, top, right, bottom = bright_edges(draw(bright, config, seed, side=64)[0], 0.5)
+            margins.append([left, 64 - right, top, 64 - bottom])
+        return np.max(margins, axis=0)
 
-    assert outside(0.0) == 0
-    assert 0.1 < outside(0.3) <= 1 - 0.7**2
+    assert outside(0.0).tolist() == [0, 0, 0, 0]
+    assert (outside(0.25) > 6).all()
+    assert (outside(0.25) <= 16).all()
 
 
 def test_a_mosaic_has_four_images_with_their_boxes() -> None:

@@ -50,7 +50,6 @@ def _bend(window: NDArray[np.float32], exponent: float) -> None:
     if high > low:
         window -= low
         window /= high - low
-        np.clip(window, 0, 1, out=window)  # rounding must not leave a negative base
         np.power(window, np.float32(exponent), out=window)
         window *= high - low
         window += low
