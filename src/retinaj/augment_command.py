@@ -13,6 +13,7 @@ from retinaj.augmentation import AugmentationConfig
 from retinaj.augmentation.strengths import ALL_NAMES, parse_strengths
 from retinaj.command_line import Annotations, Images, Names, Validation, console, progress_bar, say, validation_choice
 from retinaj.errors import RetinaJError
+from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 # Flips and turns are what the copies are made by, and a mosaic is of windows.
 _OF_COPIES = tuple(name for name in ALL_NAMES if name not in ("flip", "quarter_turns", "mosaic"))
@@ -42,12 +43,17 @@ def augment(
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Multiply training images by flipped and turned copies, or show what augmentation does to them.
 
     `retinaj train` varies its images by itself, anew in each epoch: it needs no copies. They are for other programs.
     """
     from retinaj.files import require_absent
+    from retinaj.plane_choice import PlaneChoice
     from retinaj.training.sets import load_sets
     from retinaj.training.settings import TrainingSettings
 
@@ -59,6 +65,7 @@ def augment(
     for path in (output, preview):
         if path is not None:
             require_absent(path)
+    planes = change_planes(PlaneChoice(), given_planes(axes, series, channels, z))
     share, listed = validation_choice(validation)
     share = TrainingSettings().validation if share is None else share
     training, kept = load_sets(
@@ -69,6 +76,7 @@ def augment(
         share=share,
         seed=seed,
         reading=reading(format_name, classes, columns, class_from),
+        planes=planes,
     )
     for note in (*training.notes, *kept.notes):
         say(f"Note: {note}")

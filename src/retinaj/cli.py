@@ -29,6 +29,7 @@ from retinaj.foreign_options import (
     numbers,
     pixel_values,
 )
+from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, limit_words
 from retinaj.train_command import train
 
@@ -77,6 +78,10 @@ def evaluate(
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Measure a model on annotated images: AP by class, a table and a report to look at."""
     from retinaj.evaluation.run import EVALUATION_FILE, REPORT_FILE
@@ -101,6 +106,7 @@ def evaluate(
             overlap=overlap,
             history=history if history.is_file() else None,
             reading=reading(format_name, classes, columns, class_from),
+            planes=change_planes(detector.planes, given_planes(axes, series, channels, z)),
             progress=progress,
         )
     for note in evaluation.dataset.notes:
@@ -128,13 +134,17 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for CSV, RoiSet.zip and overlay picture of each image.")],
     threshold: Threshold = DEFAULT_THRESHOLD,
     overlap: Overlap = None,
+    axes: Axes = None,
+    series: Series = None,
 ) -> None:
     """Detect objects on an image, or on all images of a folder."""
     from retinaj.prediction.batch import predict as run_prediction
 
     detector = _open_model(model)
     with progress_bar("detecting") as progress:
-        outcomes = run_prediction(source, detector, output, threshold=threshold, overlap=overlap, progress=progress)
+        outcomes = run_prediction(
+            source, detector, output, threshold=threshold, overlap=overlap, axes=axes, series=series, progress=progress
+        )
     failed = [outcome for outcome in outcomes if outcome.error]
     boxes = sum(sum(outcome.counts.values()) for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)

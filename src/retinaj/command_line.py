@@ -16,7 +16,7 @@ from retinaj.errors import RetinaJError
 
 console = Console(stderr=True)
 
-Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF).")]
+Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF, OME-Zarr).")]
 Annotations = Annotated[Path, typer.Argument(help="File or folder of annotations: see --format.")]
 Names = Annotated[Path | None, typer.Option(help="Text file with the names of the images to use, one a line. [default: all]")]
 Validation = Annotated[

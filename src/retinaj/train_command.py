@@ -13,6 +13,7 @@ from retinaj.augmentation.strengths import list_strengths, parse_strengths
 from retinaj.command_line import Annotations, Images, Names, Validation, console, validation_choice
 from retinaj.errors import RetinaJError
 from retinaj.network.config import BACKBONES
+from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 Augment = Annotated[
     list[str] | None,
@@ -71,6 +72,10 @@ def train(
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Train a model on annotated images."""
     from retinaj.training.run_folder import load_run
@@ -106,6 +111,8 @@ def train(
             augment, AugmentationConfig() if recorded is None else AugmentationConfig(**recorded)
         )
     settings = _checked(TrainingSettings, base | chosen)
+    planes = change_planes(settings.planes, given_planes(axes, series, channels, z))
+    settings = settings.model_copy(update={"planes": planes})
 
     from retinaj.training.train import train as run_training  # TensorFlow, only now
 

@@ -124,6 +124,17 @@ class TestCopies:
         original = tmp_path / "out" / IMAGES_FOLDER / "a_flipped.png"
         assert original.read_bytes() == (tmp_path / "a_flipped.png").read_bytes()
 
+    def test_planes_of_a_stack_become_images_of_their_own(self, tmp_path: Path) -> None:
+        pixels, boxes = numbered((3, 8, 9), "uint16"), Boxes([[1, 2, 6, 7]], [0], ("cell",))
+        tifffile.imwrite(tmp_path / "s.tif", pixels, imagej=True, metadata={"axes": "ZYX"})
+        samples = tuple(Sample(f"s_z{z + 1}", tmp_path / "s.tif", boxes, (0, z)) for z in (0, 2))
+        multiply(Dataset(("cell",), samples), NOTHING, tmp_path / "out", times=3, config=OFF, seed=0)
+        found = {sample.name: sample for sample in written(tmp_path / "out").samples}
+        assert len(found) == 6
+        for z in (0, 2):
+            np.testing.assert_array_equal(found[f"s_z{z + 1}"].read().to_numpy(), pixels[z])
+            np.testing.assert_array_equal(found[f"s_z{z + 1}_turned90"].read().to_numpy(), np.rot90(pixels[z], -1))
+
     def test_stacks_and_damaged_images_leave_nothing_behind(self, tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / "stack.tif", np.zeros((3, 8, 9), np.uint8), imagej=True, metadata={"axes": "ZYX"})
         (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))

@@ -23,7 +23,7 @@ from retinaj.dataset import Dataset, Sample
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_folder, write_text
 from retinaj.image_writing import lossless_suffix, write_image
-from retinaj.images import read_image
+from retinaj.plane_choice import AS_STORED
 
 IMAGES_FOLDER, ANNOTATIONS_FOLDER, LISTS_FOLDER = "JPEGImages", "Annotations", "ImageSets/Main"
 TRAINING_LIST, VALIDATION_LIST = f"{LISTS_FOLDER}/train.txt", f"{LISTS_FOLDER}/val.txt"
@@ -72,9 +72,9 @@ def multiply(
 ) -> Multiplied:
     """Write a training set `times` over as PASCAL VOC: the images themselves, and copies that are flipped and turned.
 
-    Images are copied byte for byte. Their copies keep pixel type, bit depth, channels and pixel size: TIFF stays TIFF; the
-    others become PNG, because writing a JPEG again would change it. Without further strengths the copies' pixels and boxes
-    are exact.
+    Images are copied byte for byte; a plane of a stack becomes an image of its own. Their copies keep pixel type, bit depth,
+    channels and pixel size: TIFF stays TIFF; the others become PNG, because writing a JPEG again would change it. Without
+    further strengths the copies' pixels and boxes are exact.
 
     Args:
         training: what is multiplied.
@@ -86,7 +86,7 @@ def multiply(
         progress: called with (images done, images in all).
 
     Raises:
-        RetinaJError: if the folder holds something, `times` is out of range, or an image is damaged or a stack.
+        RetinaJError: if the folder holds something, `times` is out of range, or an image is damaged.
     """
     if not FEWEST <= times <= MOST:
         raise RetinaJError(
@@ -104,7 +104,7 @@ def multiply(
         for dataset, list_name in sets:
             names = listed.setdefault(list_name, [])
             for index, sample in enumerate(dataset.samples):
-                stem, image = next(stems), _read_plane(sample)
+                stem, image = next(stems), sample.read()
                 writer.write_original(sample, image, stem)
                 names.append(stem)
                 for number, (what, mirrored, turns) in enumerate(_COPIES[: times - 1] if dataset is training else ()):
@@ -125,16 +125,6 @@ def multiply(
     return Multiplied(folder, len(listed[TRAINING_LIST]), boxes, len(validation), writer.dropped)
 
 
-def _read_plane(sample: Sample) -> xr.DataArray:
-    image = read_image(sample.image_path)
-    if {"t", "z"} & set(image.dims):
-        raise RetinaJError(
-            f"{sample.image_path} is a stack ({dict(image.sizes)}); only single planes can be multiplied. Save the planes that "
-            "you annotated as images of their own."
-        )
-    return image
-
-
 class _Writer:
     """Images and their annotations, each pair under a name of its own."""
 
@@ -153,6 +143,10 @@ class _Writer:
         return stem
 
     def write_original(self, sample: Sample, image: xr.DataArray, stem: str) -> None:
+        whole = sample.plane is None and sample.choice == AS_STORED and sample.image_path.is_file()
+        if not whole:  # a plane of a stack, chosen channels, or an image that is a folder
+            self.write_copy(sample, image, sample.boxes, stem)
+            return
         name = f"{stem}{sample.image_path.suffix}"
         shutil.copyfile(sample.image_path, self._folder / IMAGES_FOLDER / name)
         self._annotate(name, stem, image, sample.boxes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,18 @@ from retinaj.augmentation import AugmentationConfig, random_window
 from retinaj.augmentation.view import Picture
 from retinaj.dataset import Sample
 from retinaj.errors import RetinaJError
-from retinaj.images import read_image
 from retinaj.model_folder import ModelRecord
 from retinaj.network.config import NetworkConfig
 from retinaj.network.targets import Targets, assign_atss, assign_by_iou
 from retinaj.network.untyped import tf
+from retinaj.plane_choice import Plane
 from retinaj.prediction.detector import to_channels
 
 # Images kept in memory after their first reading; more are read again in each epoch.
 _CACHE_BYTES = 2 * 2**30
 # A loader more than there are steps to feed costs memory, not time.
 _PREFETCH = 4
+_Key = tuple[Path, Plane | None]
 # The window, the label of each anchor, the box of each anchor.
 _Window = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
 
@@ -37,18 +39,18 @@ class ImageStore:
 
     def __init__(self, record: ModelRecord) -> None:
         self._record = record
-        self._cache: dict[str, NDArray[np.float32]] = {}
-        self._sizes: dict[str, tuple[int, int]] = {}
+        self._cache: dict[_Key, NDArray[np.float32]] = {}
+        self._sizes: dict[_Key, tuple[int, int]] = {}
         self._room = _CACHE_BYTES
 
     def __getitem__(self, sample: Sample) -> NDArray[np.float32]:
         """float32 [y, x, channel] of a sample, padded at the bottom and right to whole downsampled pixels."""
-        key = str(sample.image_path)
+        key = sample.image_path, sample.plane
         found = self._cache.get(key)
         if found is not None:
             return found
         network = self._record.network
-        pixels = self._record.normalization(to_channels(read_image(sample.image_path), network.channels))
+        pixels = self._record.normalization(to_channels(sample.read(), network.channels))
         self._sizes[key] = (pixels.shape[1], pixels.shape[0])
         image = average_down(pixels, network)
         if image.nbytes <= self._room:
@@ -58,7 +60,7 @@ class ImageStore:
 
     def size(self, sample: Sample) -> tuple[int, int]:
         """(width, height) in pixels of a sample that was read before, without padding."""
-        return self._sizes[str(sample.image_path)]
+        return self._sizes[sample.image_path, sample.plane]
 
 
 def average_down(pixels: NDArray[np.float32], network: NetworkConfig) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from retinaj.augmentation import AugmentationConfig
 from retinaj.network.config import BackboneName
+from retinaj.plane_choice import AS_STORED, PlaneChoice
 
 
 class TrainingSettings(BaseModel):
@@ -38,6 +39,7 @@ class TrainingSettings(BaseModel):
         class_weight: of the class loss.
         box_weight: of the box loss.
         augmentation: how training windows vary.
+        planes: how images are read, and which planes and channels of stacks the model sees.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -65,3 +67,4 @@ class TrainingSettings(BaseModel):
     class_weight: Annotated[float, Field(ge=0)] = 1.0
     box_weight: Annotated[float, Field(ge=0)] = 2.0
     augmentation: AugmentationConfig = AugmentationConfig()
+    planes: PlaneChoice = AS_STORED

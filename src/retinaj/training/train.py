@@ -90,6 +90,7 @@ def train(
         share=settings.validation,
         seed=settings.seed,
         reading=reading,
+        planes=settings.planes,
     )
     _tell_notes(training_set, validation_set, console)
     if run is not None:
