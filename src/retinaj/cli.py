@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.augment_command import augment
 from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
 from retinaj.convert_command import convert
 from retinaj.describe_command import describe
@@ -58,6 +59,7 @@ app.command(context_settings={"obj": _starting_point})(with_plain_errors(train))
 app.command()(with_plain_errors(describe))
 app.command()(with_plain_errors(split))
 app.command()(with_plain_errors(convert))
+app.command()(with_plain_errors(augment))
 
 _MODEL_FORMS = "model folder, or a package by `retinaj package`: zip, folder, rdf.yaml, or https://…zip#sha256=…"
 Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]

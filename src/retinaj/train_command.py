@@ -8,10 +8,20 @@ from typing import Annotated, Any, Literal
 import typer
 
 from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.command_line import Annotations, Images, Names, console
+from retinaj.augmentation import AugmentationConfig
+from retinaj.augmentation.strengths import list_strengths, parse_strengths
+from retinaj.command_line import Annotations, Images, Names, Validation, console, validation_choice
 from retinaj.errors import RetinaJError
 from retinaj.network.config import BACKBONES
 from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
+
+Augment = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="How training windows vary, as in 'rotate=30 blur=1.5 mosaic=0.5'; 'none' turns everything off first. Names, "
+        "ranges and defaults:\n\n" + "\n\n".join(list_strengths(AugmentationConfig()))
+    ),
+]
 
 
 def _backbone(value: str | None) -> str | None:
@@ -26,12 +36,7 @@ def train(
     annotations: Annotations,
     output: Annotated[Path, typer.Option(help="Model folder to make.")],
     names: Names = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(
-            help="Share of the images (0.2), a text file (.txt) of names, or annotations of their own. [default: 0.2]"
-        ),
-    ] = None,
+    validation: Validation = None,
     backbone: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(BACKBONES)}. [default: light]", callback=_backbone)
     ] = None,
@@ -61,6 +66,7 @@ def train(
     window: Annotated[
         int | None, typer.Option(help="Side of the training windows, downsampled pixels. [default: fitted to the boxes]")
     ] = None,
+    augment: Augment = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in OUTPUT.")] = False,
     format_name: Format = None,
     classes: Classes = None,
@@ -75,7 +81,7 @@ def train(
     from retinaj.training.run_folder import load_run
     from retinaj.training.settings import TrainingSettings
 
-    share, validation_list = _validation(validation)
+    share, validation_list = validation_choice(validation)
     given: dict[str, Any] = {
         "backbone": backbone,
         "imagenet_weights": imagenet_weights or None,
@@ -99,6 +105,11 @@ def train(
     start = context.obj(weights_from) if weights_from is not None else None
     tied = start.settings() if start is not None else {}
     base = load_run(output).record.training.settings.model_dump() if resume else tied
+    if augment:
+        recorded = base.get("augmentation")
+        chosen["augmentation"] = parse_strengths(
+            augment, AugmentationConfig() if recorded is None else AugmentationConfig(**recorded)
+        )
     settings = _checked(TrainingSettings, base | chosen)
     planes = change_planes(settings.planes, given_planes(axes, series, channels, z))
     settings = settings.model_copy(update={"planes": planes})
@@ -117,16 +128,6 @@ def train(
         resume=resume,
         console=console,
     )
-
-
-def _validation(value: str | None) -> tuple[float | None, Path | None]:
-    """A share, or a list of names."""
-    if value is None:
-        return None, None
-    try:
-        return float(value), None
-    except ValueError:
-        return None, Path(value)
 
 
 def _levels(value: str | None) -> tuple[int, int] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from retinaj.augmentation import AugmentationConfig
+from retinaj.augmentation.strengths import strengths_text
 from retinaj.durations import duration
 from retinaj.model_folder import ModelRecord
 from retinaj.normalization import FixedScale
@@ -34,6 +36,7 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
         ("Best epoch chosen on", f"{training.validation_images:,} images"),
         ("Epochs", f"{training.epochs_done} of {settings.epochs}, the best was number {training.best_epoch}"),
         ("Batch", f"{settings.batch_size} windows of {training.window} × {training.window} pixels"),
+        ("Augmentation", strengths_text(settings.augmentation, AugmentationConfig()) or "the default strengths"),
         ("Optimiser", f"AdamW, learning rate {settings.learning_rate:g}, weight decay {settings.weight_decay:g}"),
         ("Losses", f"focal (α {settings.focal_alpha:g}, γ {settings.focal_gamma:g}) and {settings.box_loss}"),
         ("Seed", str(settings.seed)),

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retinaj.augmentation import random_window
+from retinaj.augmentation import AugmentationConfig, random_window
+from retinaj.augmentation.view import Picture
 from retinaj.dataset import Sample
 from retinaj.errors import RetinaJError
 from retinaj.model_folder import ModelRecord
@@ -111,7 +112,7 @@ class WindowSource:
         and boxes float32 [batch, A, 4] as `Targets` has them."""
         settings, side = self._record.training.settings, self._record.training.window
         count = self.steps * settings.batch_size
-        order = self._order(number, count)
+        order = self.order(number, count)
 
         def make(position: NDArray[np.int64]) -> _Window:
             try:
@@ -134,32 +135,40 @@ class WindowSource:
             .prefetch(_PREFETCH)
         )
 
-    def _order(self, number: int, count: int) -> NDArray[np.int64]:
-        """Which image each window is cut from: whole passes over the images, each in a new order."""
+    def order(self, number: int, count: int) -> NDArray[np.int64]:
+        """Which image each of the first `count` windows of an epoch is cut from: whole passes over the images, each in a new
+        order."""
         random = np.random.default_rng([self._record.training.settings.seed, number])
         passes = -(-count // len(self._samples))
         return np.concatenate([random.permutation(len(self._samples)) for _ in range(passes)])[:count]
 
-    def _window(
-        self, number: int, position: int, index: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
-        sample, training = self._samples[index], self._record.training
-        image, label, boxes = (
-            self._store[sample],
-            sample.boxes.label,
-            sample.boxes.xyxy / np.float32(self._record.network.downsampling),
-        )
-        window, boxes, label = random_window(
-            image,
-            boxes,
-            label,
-            side=training.window,
-            fill=self._fill,
-            config=training.settings.augmentation,
-            random=np.random.default_rng([training.settings.seed, number, position]),
-        )
+    def _window(self, number: int, position: int, index: int) -> _Window:
+        window, boxes, label = self.augmented(number, position, index)
         targets = assign_targets(self._record, window.shape, boxes, label)
         return window, targets.label, targets.boxes
+
+    def augmented(self, number: int, position: int, index: int, config: AugmentationConfig | None = None) -> Picture:
+        """Window `position` (from 0) of epoch `number` (from 1), of the image `index`, with its boxes and labels.
+
+        Args:
+            number, position: what the window's randomness is drawn from, with the seed.
+            index: which sample it is cut from.
+            config: other strengths than those of the settings.
+        """
+        training = self._record.training
+        return random_window(
+            *self.picture(index),
+            side=training.window,
+            fill=self._fill,
+            config=training.settings.augmentation if config is None else config,
+            random=np.random.default_rng([training.settings.seed, number, position]),
+            others=lambda random: self.picture(int(random.integers(len(self._samples)))),
+        )
+
+    def picture(self, index: int) -> Picture:
+        """The whole image of a sample as the network sees it, with its boxes in the same pixels and its labels."""
+        boxes = self._samples[index].boxes
+        return self._store[self._samples[index]], boxes.xyxy / np.float32(self._record.network.downsampling), boxes.label
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from retinaj.annotations import Reading
-from retinaj.dataset import Dataset, load_dataset
+from retinaj.dataset import Dataset
 from retinaj.durations import duration
 from retinaj.errors import RetinaJError
 from retinaj.files import require_absent
@@ -24,6 +24,7 @@ from retinaj.training.data import ImageStore, WindowSource
 from retinaj.training.history import EpochRow, History
 from retinaj.training.plan import plan_model
 from retinaj.training.run_folder import Run, load_run, open_log, require_same_images, save_run, save_sample
+from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint, require_same_start
 from retinaj.training.state import STATE_FILE, Progress, load_state, save_state
@@ -81,7 +82,16 @@ def train(
     else:
         require_absent(output)
         settings = settings or TrainingSettings(**(start.settings() if start else {}))
-    training_set, validation_set = _load(images, annotations, names, validation, settings, reading)
+    training_set, validation_set = load_sets(
+        images,
+        annotations,
+        names=names,
+        validation=validation,
+        share=settings.validation,
+        seed=settings.seed,
+        reading=reading,
+        planes=settings.planes,
+    )
     _tell_notes(training_set, validation_set, console)
     if run is not None:
         require_same_images(run, training_set, validation_set, output)
@@ -263,7 +273,7 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
     stored = run.record.training.settings
     if given is None or given == stored:
         return stored
-    before, now = stored.model_dump(), given.model_dump()
+    before, now = (_flat(settings.model_dump()) for settings in (stored, given))
     name = next(name for name in before if before[name] != now[name])
     raise RetinaJError(
         f"The run began with {name.replace('_', '-')} {before[name]!r}, now it is {now[name]!r}. Resume without that "
@@ -271,34 +281,10 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
     )
 
 
-def _load(
-    images: Path,
-    annotations: Path,
-    names: Path | None,
-    validation: Path | None,
-    settings: TrainingSettings,
-    reading: Reading | None,
-) -> tuple[Dataset, Dataset]:
-    planes = settings.planes
-    dataset = load_dataset(images, annotations, names=names, reading=reading, planes=planes)
-    if validation is None:
-        return dataset.split(settings.validation, settings.seed)
-    if validation.suffix.lower() != ".txt":
-        chosen = load_dataset(images, validation, class_names=dataset.class_names, reading=reading, planes=planes)
-    else:
-        chosen = load_dataset(
-            images, annotations, names=validation, class_names=dataset.class_names, reading=reading, planes=planes
-        )
-        if names is None:
-            reserved = {sample.name for sample in chosen.samples}
-            return dataset.subset([sample.name for sample in dataset.samples if sample.name not in reserved]), chosen
-    shared = sorted({sample.name for sample in chosen.samples} & {sample.name for sample in dataset.samples})
-    if shared:
-        raise RetinaJError(
-            f"{len(shared)} images are in both the training and the validation images, for example {shared[0]!r}: validation "
-            "on training images says nothing. Take them out of one of the two."
-        )
-    return dataset, chosen
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """The strengths of augmentation among the other settings, named as the command line groups them."""
+    strengths = settings.pop("augmentation")
+    return settings | {f"augment {name}": value for name, value in strengths.items()}
 
 
 def _tell_notes(training: Dataset, validation: Dataset, console: Console) -> None:
