@@ -105,9 +105,6 @@ def _as_imagenet(name: BackboneName, image: Any) -> Any:
     return layers.Rescaling(64 / 127.5, 128 / 127.5 - 1, name="to_unit")(image)  # "tf": -1..1
 
 
-def freeze_batch_norm(network: Any) -> None:
-    """Keep the BatchNorm statistics and scales of a pretrained backbone: small batches would only spoil them."""
-    backbones = [layer for layer in network.layers if isinstance(layer, keras.Model)]
-    for layer in (part for backbone in backbones for part in backbone.layers):
-        if isinstance(layer, layers.BatchNormalization):
-            layer.trainable = False
+def last_layer_of_stage(name: BackboneName, stage: int) -> str:
+    """The layer of a backbone of keras.applications that gives C2, C3, C4 or C5."""
+    return _TAPS[name][stage - 2]
