@@ -13,6 +13,7 @@ from retinaj.errors import RetinaJError
 from retinaj.network.config import BACKBONES
 
 _PANEL = "How the network learns"
+_NETWORK = "The network"
 
 
 def _backbone(value: str | None) -> str | None:
@@ -109,6 +110,10 @@ def train(
     label_smoothing: Annotated[
         float | None, typer.Option(help="Ask for so much less than a score of 1. [default: 0]", rich_help_panel=_PANEL)
     ] = None,
+    precision: Annotated[
+        Literal["float32", "mixed_bfloat16"] | None,
+        typer.Option(help="[default: mixed on a GPU that is fast at it, else float32]", rich_help_panel=_PANEL),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
     box_loss: Annotated[
         Literal["giou", "ciou", "smooth_l1"] | None, typer.Option(help="[default: giou]", rich_help_panel=_PANEL)
@@ -125,6 +130,16 @@ def train(
     class_weight: Annotated[float | None, typer.Option(help="Of the class loss. [default: 1]", rich_help_panel=_PANEL)] = None,
     box_weight: Annotated[
         float | None, typer.Option(help="Of the localisation loss. [default: 2]", rich_help_panel=_PANEL)
+    ] = None,
+    norm: Annotated[
+        Literal["group", "batch"] | None,
+        typer.Option(help="GroupNorm or BatchNorm, in heads and light backbones. [default: group]", rich_help_panel=_NETWORK),
+    ] = None,
+    separable: Annotated[
+        bool, typer.Option("--separable", help="Separable convolutions in pyramid and heads.", rich_help_panel=_NETWORK)
+    ] = False,
+    pyramid_width: Annotated[
+        int | None, typer.Option(help="Channels of pyramid and heads. [default: 64]", rich_help_panel=_NETWORK)
     ] = None,
     levels: Annotated[
         str | None, typer.Option(help="First and last pyramid level, as in 3-7. [default: fitted to the boxes]")
@@ -168,6 +183,7 @@ def train(
         "hard_images": hard_images,
         "label_smoothing": label_smoothing,
         "validation": share,
+        "precision": precision,
         "seed": seed,
         "box_loss": box_loss,
         "assignment": assignment,
@@ -175,6 +191,9 @@ def train(
         "focal_gamma": focal_gamma,
         "class_weight": class_weight,
         "box_weight": box_weight,
+        "norm": norm,
+        "separable": separable or None,
+        "pyramid_width": pyramid_width,
         "levels": _levels(levels),
         "downsampling": downsampling,
         "window": window,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from retinaj.boxes import iou_matrix
 from retinaj.errors import RetinaJError
 from retinaj.network.anchors import anchor_grid, best_anchor_iou, fit_anchors
+from retinaj.network.applications import APPLICATIONS, repeatable
 from retinaj.network.box_coding import decode_boxes, encode_boxes
 from retinaj.network.config import BACKBONES, AnchorConfig, NetworkConfig
 from retinaj.network.detection import decode_levels, detections, network_input
@@ -25,10 +26,21 @@ from retinaj.training.settings import TrainingSettings
 ANCHORS = AnchorConfig(min_level=3, max_level=5, base=2.0)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_network_has_an_output_for_every_anchor(backbone: str, channels: int) -> None:
-    config = NetworkConfig(backbone=backbone, channels=channels, num_classes=2, pyramid_width=16, fill=(0.0,) * channels)
+# ResNet101 and 152 are ResNet50 with more of the same blocks: built in the benchmarks, as they take half a minute.
+BUILT = [name for name in BACKBONES if name not in ("resnet101", "resnet152")]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels", "changes"),
+    [
+        *((name, at % 4 + 1, {}) for at, name in enumerate(BUILT)),
+        ("light", 1, {"norm": "batch", "separable": True}),
+    ],
+)
+def test_network_has_an_output_for_every_anchor(backbone: str, channels: int, changes: dict[str, object]) -> None:
+    config = NetworkConfig(
+        backbone=backbone, channels=channels, num_classes=2, pyramid_width=16, fill=(0.0,) * channels, **changes
+    )
     network = build_network(config)
     outputs = network(tf.zeros([1, 64, 96, channels]))
     anchors = anchor_grid(config.anchors, 64, 96)
@@ -46,6 +58,26 @@ def test_pyramid_levels_are_an_option(levels: tuple[int, int]) -> None:
     assert [feature.shape[1] for feature in outputs["class_logits"]] == [
         side // 2**level for level in range(levels[0], levels[1] + 1)
     ]
+
+
+def test_all_taps_are_where_their_strides_say() -> None:
+    """Of the networks that are not built above, too."""
+    for name in ("resnet101", "resnet152"):
+        blocks = {"resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}[name]  # He et al. 2016, table 1
+        expected = tuple(f"conv{stage}_block{count}_out" for stage, count in enumerate(blocks, 2))
+        assert APPLICATIONS[name].taps == expected
+
+
+def test_layers_that_a_run_could_not_repeat_are_replaced_by_the_same_thing() -> None:
+    application = keras.applications.ConvNeXtTiny(
+        include_top=False, weights=None, input_shape=(64, 64, 3), include_preprocessing=False
+    )
+    for variable in application.weights:
+        variable.assign(np.random.default_rng(0).normal(size=variable.shape, scale=0.05))
+    replaced = repeatable(application)
+    assert not [layer for layer in replaced.layers if type(layer).__module__.startswith("keras.src.applications")]
+    image = np.random.default_rng(1).normal(size=(1, 64, 64, 3)).astype(np.float32)
+    np.testing.assert_allclose(replaced(image), application(image), atol=1e-4)
 
 
 def test_light_has_no_imagenet_weights() -> None:

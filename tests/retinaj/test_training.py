@@ -254,7 +254,11 @@ def test_sixteen_bit_images_are_normalised_by_percentiles(data: tuple[Path, Path
 
 
 @pytest.mark.parametrize(
-    "changes", [{"box_loss": "smooth_l1", "assignment": "iou"}, {"backbone": "mobilenet_v2", "levels": (3, 5)}]
+    "changes",
+    [
+        {"box_loss": "smooth_l1", "assignment": "iou", "precision": "mixed_bfloat16"},
+        {"backbone": "mobilenet_v2", "levels": (3, 5), "norm": "batch", "separable": True, "box_loss": "ciou", "accumulate": 2},
+    ],
 )
 def test_other_losses_and_backbones_train(data: tuple[Path, Path], tmp_path: Path, changes: dict[str, object]) -> None:
     settings = TrainingSettings(**(QUICK.model_dump() | {"epochs": 1} | changes))

@@ -33,9 +33,9 @@ def freeze(network: Any, settings: TrainingSettings) -> None:
 
 
 def backbone_layers(network: Any, backbone: BackboneName) -> list[tuple[Any, int]]:
-    """The layers of the backbone, each with its stage: 2 (with the stem) to 5, the stage of its feature map's stride."""
+    """The layers of the backbone, each with its stage: 2 (with the stem) to 5, which gives C2 to C5."""
     nested = [layer for layer in network.layers if isinstance(layer, keras.Model) and layer.name == backbone]
-    if not nested:  # light, whose layers are the network's own
+    if not nested:  # a light one, whose layers are the network's own
         found = [(layer, _STAGE.match(layer.name)) for layer in network.layers]
         light = [(layer, int(stage[1])) for layer, stage in found if stage]
         return [(layer, 2) for layer in network.layers if layer.name.startswith("stem_")] + light

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from retinaj.augmentation import AugmentationConfig
-from retinaj.network.config import BackboneName
+from retinaj.network.config import BackboneName, Norm
 
 
 class TrainingSettings(BaseModel):
@@ -35,11 +35,12 @@ class TrainingSettings(BaseModel):
         ema: share of the old average kept in each step of the averaged weights that are validated and saved.
         patience: stop when validation AP has not risen for this many epochs; 0 never does.
         validation: share of the images that is kept for validation when no list of names is given.
+        precision: "float32", or "mixed_bfloat16" for convolutions in half precision; None decides by the hardware.
         seed: of the split, the weights, the order and the augmentation.
         window: side of the training windows in downsampled pixels; None chooses it from the sizes of boxes and images.
         downsampling: average images down by this factor; None chooses it from the sizes of the boxes.
         levels: (first, last) pyramid level; None chooses them from the sizes of the boxes.
-        pyramid_width: channels of the feature pyramid and the heads.
+        norm, separable, pyramid_width: see `retinaj.network.config.NetworkConfig`.
         assignment: which anchors learn a box: "atss" or "iou".
         balance: how rare classes are made up for: "none", "weights" (their objects count more in the class loss) or "sampling"
             (their images come more often).
@@ -74,10 +75,13 @@ class TrainingSettings(BaseModel):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     patience: Annotated[int, Field(ge=0, le=100_000)] = 0
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    precision: Literal["float32", "mixed_bfloat16"] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     window: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] | None = None
     downsampling: Literal[1, 2, 4, 8] | None = None
     levels: tuple[Annotated[int, Field(ge=2, le=7)], Annotated[int, Field(ge=2, le=7)]] | None = None
+    norm: Norm = "group"
+    separable: bool = False
     pyramid_width: Annotated[int, Field(ge=8, le=512, multiple_of=8)] = 64
     assignment: Literal["atss", "iou"] = "atss"
     balance: Literal["none", "weights", "sampling"] = "none"

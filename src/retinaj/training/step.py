@@ -39,8 +39,9 @@ class Losses:
         settings = self._settings
         positive = positives(label)
         count = ops.maximum(ops.sum(positive), 1.0)  # an image without objects has no positive anchor
-        logits = flatten_levels(outputs["class_logits"], self._classes)
-        deltas = flatten_levels(outputs["box_deltas"], 4)
+        # In mixed precision the network's outputs are bfloat16, whose 8 bits are too few for a sum over thousands of anchors.
+        logits = ops.cast(flatten_levels(outputs["class_logits"], self._classes), "float32")
+        deltas = ops.cast(flatten_levels(outputs["box_deltas"], 4), "float32")
         class_loss = focal_loss(
             logits,
             label,

@@ -26,6 +26,7 @@ from retinaj.training.freezing import freeze
 from retinaj.training.history import EpochRow, History
 from retinaj.training.optimizers import build_optimizer
 from retinaj.training.plan import plan_model
+from retinaj.training.precision import best_precision, precision
 from retinaj.training.run_folder import Run, load_run, open_log, require_same_images, save_run, save_sample
 from retinaj.training.schedule import learning_rate, plateau_factor
 from retinaj.training.settings import TrainingSettings
@@ -86,6 +87,7 @@ def train(
     else:
         require_absent(output)
         settings = settings or TrainingSettings(**(start.settings() if start else {}))
+        settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
     training_set, validation_set = _load(images, annotations, names, validation, settings, reading)
     _tell_notes(training_set, validation_set, console)
     if run is not None:
@@ -321,7 +323,8 @@ def _initial_network(record: ModelRecord, start: StartingPoint | None, *, resumi
     """The network with the weights that its seed gives, or of its starting point; those of a state are set later."""
     settings = record.training.settings
     keras.utils.set_random_seed(settings.seed)
-    network = build_network(record.network, imagenet_weights=settings.imagenet_weights and not resuming and start is None)
+    with precision(settings.precision or "float32"):
+        network = build_network(record.network, imagenet_weights=settings.imagenet_weights and not resuming and start is None)
     if start is not None and not resuming:
         start.assign(network, record)
     return network
@@ -335,9 +338,9 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
     stored = run.record.training.settings
     if given is None or given == stored:
         return stored
-    # How many epochs fit was decided when the run began.
-    if given.epochs is None:
-        given = given.model_copy(update={"epochs": stored.epochs})
+    # How many epochs fit, and which precision is best, was decided when the run began.
+    decided = {name: getattr(given, name) or getattr(stored, name) for name in ("epochs", "precision")}
+    given = given.model_copy(update=decided)
     if given == stored:
         return stored
     before, now = stored.model_dump(), given.model_dump()
