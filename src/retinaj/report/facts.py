@@ -37,7 +37,10 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
         ("Epochs", f"{training.epochs_done} of {settings.epochs}, the best was number {training.best_epoch}"),
         ("Batch", f"{settings.batch_size} windows of {training.window} × {training.window} pixels"),
         ("Augmentation", strengths_text(settings.augmentation, AugmentationConfig()) or "the default strengths"),
-        ("Optimiser", f"AdamW, learning rate {settings.learning_rate:g}, weight decay {settings.weight_decay:g}"),
+        (
+            "Optimiser",
+            f"{settings.optimizer}, learning rate {settings.learning_rate:g}, weight decay {settings.weight_decay:g}",
+        ),
         ("Losses", f"focal (α {settings.focal_alpha:g}, γ {settings.focal_gamma:g}) and {settings.box_loss}"),
         ("Seed", str(settings.seed)),
         ("Time", f"{duration(training.seconds)}, {training.seconds_per_step:.3f} s per step"),

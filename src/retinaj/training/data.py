@@ -24,12 +24,15 @@ from retinaj.network.targets import Targets, assign_atss, assign_by_iou
 from retinaj.network.untyped import tf
 from retinaj.plane_choice import Plane
 from retinaj.prediction.detector import to_channels
+from retinaj.training.balance import hard_image_factors, repeat_factors, weighted_order
 
 # Images kept in memory after their first reading; more are read again in each epoch.
 _CACHE_BYTES = 2 * 2**30
 # A loader more than there are steps to feed costs memory, not time.
 _PREFETCH = 4
 _Key = tuple[Path, Plane | None]
+# Share of an image's old running loss that a new one leaves.
+_HARDNESS_KEPT = 0.5
 # The window, the label of each anchor, the box of each anchor.
 _Window = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
 
@@ -94,6 +97,8 @@ class WindowSource:
 
     Attributes:
         steps: batches in an epoch.
+        image_loss: float32 [images], the running mean of each image's loss, NaN before its first window; part of the
+            state of a run.
         error: why a window could not be made, after an epoch was broken off by TensorFlow for it.
     """
 
@@ -106,6 +111,9 @@ class WindowSource:
         wanted = max(len(samples), settings.windows_per_epoch)
         self.steps = -(-wanted // settings.batch_size)
         self.error: RetinaJError | None = None
+        self.image_loss = np.full(len(samples), np.nan, np.float32)
+        sampled = settings.balance == "sampling"
+        self._repeats = repeat_factors(samples, record.network.num_classes) if sampled else np.ones(len(samples))
 
     def epoch(self, number: int) -> Any:
         """The batches of one epoch (from 1), each a window float32 [batch, side, side, channel], labels int32 [batch, A]
@@ -135,10 +143,20 @@ class WindowSource:
             .prefetch(_PREFETCH)
         )
 
+    def learn(self, number: int, losses: NDArray[np.float32]) -> None:
+        """Take note of how hard each image was in epoch `number`: the loss of its windows, [steps * batch] in order."""
+        order = self.order(number, len(losses))
+        for index in np.unique(order):
+            new, old = losses[order == index].mean(), self.image_loss[index]
+            self.image_loss[index] = new if np.isnan(old) else _HARDNESS_KEPT * old + (1 - _HARDNESS_KEPT) * new
+
     def order(self, number: int, count: int) -> NDArray[np.int64]:
         """Which image each of the first `count` windows of an epoch is cut from: whole passes over the images, each in a new
-        order."""
-        random = np.random.default_rng([self._record.training.settings.seed, number])
+        order, or a weighted draw."""
+        settings = self._record.training.settings
+        random = np.random.default_rng([settings.seed, number])
+        if settings.balance == "sampling" or settings.hard_images:
+            return weighted_order(self._repeats * hard_image_factors(self.image_loss, settings.hard_images), count, random)
         passes = -(-count // len(self._samples))
         return np.concatenate([random.permutation(len(self._samples)) for _ in range(passes)])[:count]
 

@@ -70,6 +70,8 @@ def plan_model(
         channels=channels,
         num_classes=len(training.class_names),
         downsampling=fit.downsampling,
+        norm=settings.norm,
+        separable=settings.separable,
         pyramid_width=settings.pyramid_width,
         anchors=fit.config,
         fill=_mean_colour(training.samples, normalization, channels),
