@@ -55,47 +55,53 @@ def make_environment(environment: Path, python: Path) -> None:
 def assert_no_retinaj(python: Path) -> None:
     """Make sure that the environment is clean."""
     code = "import importlib.util as u; raise SystemExit(any(u.find_spec(n) for n in ('retinaj', 'retinaj_zoo')))"
-    if subprocess.run([str(python), "-c", code], env=environment_variables(), check=False).returncode:
+    if subprocess.run([str(python), "-c", code], env=variables(python), check=False).returncode:
         raise SystemExit(f"RetinaJ can be imported by {python}: that environment proves nothing.")
 
 
 def run_all(python: Path, package: Path, folder: Path) -> list[str]:
-    """Run each command in a folder of its own and print its row; the names of those that failed."""
-    core = [str(python), "-m", "bioimageio.core"]
-    with zipfile.ZipFile(package) as archive:
-        names = archive.namelist()
+    """Run each command and print its row; the names of those that failed."""
+    core = [str(python.parent / "bioimageio")]
+    example = folder / f"{package.stem}_example"  # which the first prediction makes, and the others use
+    inputs = f'[["{example}/image/001.tif"]]'
     commands = {
         "validate-format": [*core, "validate-format", str(package)],
-        "test (all formats)": [*core, "test", str(package), "--weight-format", "all"],
+        "test --weight-format all": [*core, "test", str(package), "--weight-format", "all"],
         "package": [*core, "package", str(package), "repackaged.zip"],
+        "predict --example": [*core, "predict", str(package), "--example"],
     }
-    held = {"onnx": "weights.onnx", "tensorflow_saved_model_bundle": "weights_saved_model.zip"}
-    for weight_format in (name for name, file in held.items() if file in names):
-        commands[f"predict --example ({weight_format})"] = [
-            *core, "predict", str(package), "--example", "--weight-format", weight_format,
+    with zipfile.ZipFile(package) as archive:
+        archive.extractall(folder / "unpacked")
+    for weight_format in ("onnx", "tensorflow_saved_model_bundle"):  # the command has no word for keras_v3
+        outputs = f"{weight_format}/{{output_id}}/{{sample_id}}.tif"
+        commands[f"predict --weight-format {weight_format}"] = [
+            *core, "predict", str(package), "--inputs", inputs, "--outputs", outputs,
+            "--weight-format", weight_format, "--blockwise=False",
         ]  # fmt: skip
-    print("| bioimageio … | exit | seconds | last line |\n| --- | ---: | ---: | --- |")
+    print("| bioimageio … | exit | seconds | it wrote |\n| --- | ---: | ---: | --- |")
     failed: list[str] = []
-    for number, (name, command) in enumerate(commands.items()):
-        place = folder / str(number)
-        place.mkdir()
+    for name, command in commands.items():
+        before = set(folder.rglob("*.*"))
         started = time.monotonic()
         done = subprocess.run(
-            command, cwd=place, env=environment_variables(), capture_output=True, text=True, errors="replace", check=False
+            command, cwd=folder, env=variables(python), capture_output=True, text=True, errors="replace", check=False
         )
         seconds = time.monotonic() - started
-        words = [line.strip() for line in (done.stdout + done.stderr).splitlines() if re.search(r"\w", line)] or [""]
-        print(f"| {name} | {done.returncode} | {seconds:.0f} | {words[-1][:80].replace('|', ' ')} |", flush=True)
-        if done.returncode:
+        written = sorted(path.relative_to(folder).as_posix() for path in set(folder.rglob("*.*")) - before)
+        results = [path for path in written if path.endswith((".tif", "repackaged.zip"))]
+        print(f"| {name} | {done.returncode} | {seconds:.0f} | {', '.join(results)} |", flush=True)
+        if done.returncode or (name.startswith(("predict", "package")) and not results):
             failed.append(name)
             print(done.stdout[-2000:] + done.stderr[-2000:], file=sys.stderr)
     return failed
 
 
-def environment_variables() -> dict[str, str]:
-    """This environment without paths to RetinaJ, with TensorFlow behind Keras."""
+def variables(python: Path) -> dict[str, str]:
+    """This environment without paths to RetinaJ, that of `python` activated, with TensorFlow behind Keras."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-    return kept | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUTF8": "1"}
+    # `bioimageio predict --example` calls `bioimageio` by its name.
+    path = os.pathsep.join([str(python.parent), os.environ.get("PATH", "")])
+    return kept | {"PATH": path, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUTF8": "1"}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.prediction.detector import Detector
+from retinaj.prediction.detector import Detector, limit_words
 from retinaj_bridge.jvm import java_class
 from retinaj_bridge.models import Models
 from retinaj_bridge.options import DetectOptions
@@ -29,6 +29,8 @@ def detect_active_image(options: DetectOptions, models: Models) -> Boxes:
 
     Returns:
         The boxes, with planes if the image is a stack.
+
+    If there are as many on the image, or on a plane of it, as the model can give, the Log window says so.
 
     Raises:
         RetinaJError: without an image, for a model that cannot be opened, or an image that does not fit the model.
@@ -51,7 +53,10 @@ def detect_active_image(options: DetectOptions, models: Models) -> Boxes:
     add_to_results(boxes, image, channel=options.channel, replace=options.replace)
     # What a macro may want to know of the run: getInfo("retinaj.classes") gives the model's classes, one a line.
     java_class("java.lang.System").setProperty("retinaj.classes", "\n".join(detector.class_names))
-    ij.showStatus(f"RetinaJ: {len(boxes)} objects")
+    full = detector.is_full(boxes)
+    if full:  # in the Log window: a dialog would stop a macro
+        ij.log(f"RetinaJ: {_place(boxes, image)} there are {limit_words(detector.max_detections)}.")
+    ij.showStatus(f"RetinaJ: {len(boxes)} objects" + ", as many as the model can give; see the Log window" * full)
     return boxes
 
 
@@ -81,6 +86,11 @@ def detect_image(image: Any, detector: Detector, options: DetectOptions) -> Boxe
         if bool(ij.escapePressed()):
             raise DetectionCanceledError
     return Boxes.concatenate(parts)
+
+
+def _place(boxes: Boxes, image: Any) -> str:
+    """Where the model has given all that it can, as the start of a sentence."""
+    return f"on {image.getTitle()}" if boxes.plane is None else f"on some planes of {image.getTitle()}"
 
 
 def _hint(image: Any, options: DetectOptions) -> str:

@@ -16,7 +16,7 @@ from retinaj.network.untyped import keras, tf
 from retinaj.normalization import FixedScale, PercentileScale
 from retinaj_zoo.example_image import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
 from retinaj_zoo.graphs import INPUT, OUTPUT
-from retinaj_zoo.metadata import Metadata
+from retinaj_zoo.metadata import Citation, Metadata
 from retinaj_zoo.preprocessing import preprocessing
 from retinaj_zoo.weight_formats import ONNX_OPSET, WEIGHT_FORMATS, parent_of
 
@@ -33,9 +33,7 @@ FILES = {
     "documentation": "README.md",
 }
 
-_RETINANET = v0_5.CiteEntry(
-    text="Lin et al. 2017: Focal Loss for Dense Object Detection", doi=v0_5.Doi("10.1109/ICCV.2017.324")
-)
+_RETINANET = Citation(text="Lin et al. 2017: Focal Loss for Dense Object Detection", doi="10.1109/ICCV.2017.324")
 DETECTION_FIELDS = ("x_min", "y_min", "x_max", "y_max", "score", "label")
 
 
@@ -64,6 +62,46 @@ def describe(
     Raises:
         RetinaJError: if the format refuses a field, naming it.
     """
+    said = metadata.model_copy(update={"cite": (_RETINANET, *metadata.cite), "tags": _tags(record, metadata)})
+    return model_description(
+        folder,
+        said,
+        inputs=[_image_tensor(folder, record, image_size)],
+        outputs=[_detections_tensor(folder, record)],
+        weights=_weights(folder, formats),
+        bioimageio=_details(record, parameters),
+        record=json.loads(record.model_dump_json()),
+    )
+
+
+def model_description(
+    folder: Path,
+    metadata: Metadata,
+    *,
+    inputs: list[v0_5.InputTensorDescr],
+    outputs: list[v0_5.OutputTensorDescr],
+    weights: v0_5.WeightsDescr,
+    bioimageio: dict[str, Any],
+    record: dict[str, Any],
+) -> Any:
+    """What every package says in the same way.
+
+    Args:
+        folder: with all the files.
+        metadata: with name, description and authors.
+        inputs, outputs, weights: of the model.
+        bioimageio: more fields of config.bioimageio.
+        record: config.retinaj: with the weights, a package rebuilds the model.
+
+    Returns:
+        A `bioimageio.spec.model.v0_5.ModelDescr`.
+
+    Raises:
+        RetinaJError: if the format refuses a field, naming it.
+    """
+    tolerance = v0_5.ReproducibilityTolerance(
+        absolute_tolerance=ABSOLUTE_TOLERANCE, relative_tolerance=RELATIVE_TOLERANCE, output_ids=[v0_5.TensorId(OUTPUT)]
+    )
     try:
         return v0_5.ModelDescr(
             name=metadata.name or "",
@@ -71,17 +109,27 @@ def describe(
             authors=[v0_5.Author(**person.model_dump(exclude_none=True)) for person in metadata.authors],
             maintainers=[v0_5.Maintainer(**person.model_dump(exclude_none=True)) for person in metadata.maintainers],
             license=metadata.license,  # pyright: ignore[reportArgumentType] - checked against SPDX's list by the format
-            cite=[_RETINANET, *(v0_5.CiteEntry(**entry.model_dump(exclude_none=True)) for entry in metadata.cite)],
-            tags=_tags(record, metadata),
+            cite=[v0_5.CiteEntry(**entry.model_dump(exclude_none=True)) for entry in metadata.cite],
+            tags=list(metadata.tags),
             links=list(metadata.links),
             git_repo=metadata.git_repo,  # pyright: ignore[reportArgumentType] - text becomes a URL
             version=v0_5.Version(metadata.version),
             documentation=v0_5.FileDescr(source=folder / FILES["documentation"]),
             covers=[v0_5.FileDescr(source=folder / FILES["cover"])],
-            inputs=[_image_tensor(folder, record, image_size)],
-            outputs=[_detections_tensor(folder, record)],
-            weights=_weights(folder, formats),
-            config=_config(record, metadata, parameters),
+            inputs=inputs,
+            outputs=outputs,
+            weights=weights,
+            config=v0_5.Config(
+                bioimageio=v0_5.BioimageioConfig(
+                    reproducibility_tolerance=[tolerance],
+                    task="object detection",
+                    out_of_scope_use=metadata.out_of_scope,
+                    **bioimageio,
+                ),
+                # Consumers that tile would cut objects at seams and lose the tiles' offsets.
+                deepimagej={"allow_tiling": False},  # pyright: ignore[reportCallIssue] - Config takes any field
+                retinaj=record,  # pyright: ignore[reportCallIssue]
+            ),
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -173,42 +221,27 @@ def _weights(folder: Path, formats: tuple[str, ...]) -> v0_5.WeightsDescr:
     return v0_5.WeightsDescr(**entries)
 
 
-def _config(record: ModelRecord, metadata: Metadata, parameters: int) -> v0_5.Config:
+def _details(record: ModelRecord, parameters: int) -> dict[str, Any]:
     settings = record.training.settings
-    return v0_5.Config(
-        bioimageio=v0_5.BioimageioConfig(
-            reproducibility_tolerance=[
-                v0_5.ReproducibilityTolerance(
-                    absolute_tolerance=ABSOLUTE_TOLERANCE,
-                    relative_tolerance=RELATIVE_TOLERANCE,
-                    output_ids=[v0_5.TensorId(OUTPUT)],
-                )
-            ],
-            architecture_type="RetinaNet",
-            architecture_description=f"RetinaNet with the backbone {record.network.backbone}; decoding and NMS in the graph",
-            target_structure=list(record.class_names),
-            task="object detection",
-            out_of_scope_use=metadata.out_of_scope,
-            model_parameter_count=parameters,
-            training=v0_5.TrainingDetails(
-                training_epochs=record.training.epochs_done,
-                training_batch_size=settings.batch_size,
-                initial_learning_rate=settings.learning_rate,
-                learning_rate_schedule="linear warm-up, then cosine",
-                loss_function=f"focal loss + {settings.box_loss}",
-                optimizer="AdamW",
-                training_duration=round(record.training.seconds / 3600, 3),
-            ),
+    return {
+        "architecture_type": "RetinaNet",
+        "architecture_description": f"RetinaNet with the backbone {record.network.backbone}; decoding and NMS in the graph",
+        "target_structure": list(record.class_names),
+        "model_parameter_count": parameters,
+        "training": v0_5.TrainingDetails(
+            training_epochs=record.training.epochs_done,
+            training_batch_size=settings.batch_size,
+            initial_learning_rate=settings.learning_rate,
+            learning_rate_schedule="linear warm-up, then cosine",
+            loss_function=f"focal loss + {settings.box_loss}",
+            optimizer="AdamW",
+            training_duration=round(record.training.seconds / 3600, 3),
         ),
-        # Consumers that tile would cut objects at seams and lose the tiles' offsets.
-        deepimagej={"allow_tiling": False},  # pyright: ignore[reportCallIssue] - Config takes any field
-        # Everything else that a RetinaJ model is: with the weights, a package rebuilds it.
-        retinaj=json.loads(record.model_dump_json()),  # pyright: ignore[reportCallIssue]
-    )
+    }
 
 
-def _tags(record: ModelRecord, metadata: Metadata) -> list[str]:
+def _tags(record: ModelRecord, metadata: Metadata) -> tuple[str, ...]:
     """The zoo's own words first; then what people search for."""
     own = ["object-detection", "2d", "tensorflow", "fiji", "imagej", "retinanet", "retinaj", record.network.backbone]
     classes = [re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") for name in record.class_names[:20]]
-    return [tag for tag in dict.fromkeys([*own, *classes, *metadata.tags]) if tag]
+    return tuple(tag for tag in dict.fromkeys([*own, *classes, *metadata.tags]) if tag)

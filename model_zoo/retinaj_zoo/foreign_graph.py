@@ -17,7 +17,7 @@ from retinaj.prediction.onnx_runtime import INPUT, OUTPUT, OVERLAP
 from retinaj_zoo.foreign_signature import (
     ForeignInput,
     ForeignOutputs,
-    check_raw,
+    check_columns,
     find_input,
     find_outputs,
     load_foreign,
@@ -39,10 +39,10 @@ class ForeignOptions:
     """How a foreign detector is to be understood.
 
     Attributes:
-        outputs: `torchvision`: boxes [N, 4] as x_min, y_min, x_max, y_max in pixels, labels [N], scores [N], in this order.
-            `ultralytics`: first output either rows [1, N, 6] of x_min, y_min, x_max, y_max, score, class, or raw
-            [1, 4 + C, A] of centre x and y, width, height and C scores. Or the same by name: `boxes=a,labels=b,scores=c`,
-            `rows=a`, `raw=a`.
+        outputs: `torchvision`: boxes [N, 4] as x_min, y_min, x_max, y_max in pixels, then labels [N], whole numbers, and
+            scores [N], or scores and labels. `ultralytics`: first output either rows [1, N, 6] of x_min, y_min, x_max, y_max,
+            score, class, or raw [1, 4 + C, A] of centre x and y, width, height and C scores; its files say whether masks or
+            keypoints follow. Or the same by name: `boxes=a,labels=b,scores=c`, `rows=a`, `raw=a`.
         class_names: in the order of its labels; may be empty if the file names them, as Ultralytics's do.
         first_label: the number of the first class; default: 1 for boxes, where 0 is background, and 0 for rows.
         pixel_range: what it wants the black and white of 8-bit images to be.
@@ -91,8 +91,9 @@ def wrap_detector(content: bytes, options: ForeignOptions, origin: str) -> Wrapp
     """Put a foreign ONNX detector behind our interface.
 
     Images of any size go in: a graph of free size gets them padded to `multiple` at the bottom and right; a graph of fixed size
-    gets them scaled to fit, proportions kept, and padded. Boxes come back in pixels of the image, clipped to it, best first,
-    after NMS per class at `overlap`. Labels that no class name belongs to are left out.
+    gets them scaled to fit, proportions kept, and padded. Boxes come back in pixels of the image, best first, after NMS per
+    class at `overlap`, clipped to the image. Left out are boxes that lie outside it, in the padding, and labels that no class
+    name belongs to.
 
     Args:
         content: of the .onnx file.
@@ -107,7 +108,7 @@ def wrap_detector(content: bytes, options: ForeignOptions, origin: str) -> Wrapp
     source = find_input(model, origin)
     outputs = find_outputs(model, options.outputs, origin)
     names = options.class_names or names_in_file(model, origin)
-    outputs = check_raw(model, outputs, len(names), origin)
+    outputs = check_columns(model, outputs, len(names), origin)
     for option, values in (("mean", options.mean), ("std", options.std)):
         if values and len(values) != source.channels:
             raise RetinaJError(f"--{option} has {len(values)} values, but {origin} takes {source.channels} channels.")
@@ -181,16 +182,16 @@ def _read_outputs(graph: OnnxNodes, outputs: ForeignOutputs, first_label: int, c
     if outputs.kind == "raw":
         rows = found["raw"]
         if outputs.raw_last:
-            rows = graph.reshape(rows, -1, 4 + classes)
+            rows = graph.reshape(rows, -1, outputs.columns)
         else:
-            rows = graph.add("Transpose", graph.reshape(rows, 4 + classes, -1), perm=[1, 0])
+            rows = graph.add("Transpose", graph.reshape(rows, outputs.columns, -1), perm=[1, 0])
         centre = graph.columns(rows, 0, 2)
         half = graph.add("Mul", graph.columns(rows, 2, 4), graph.floats(0.5))
         boxes = graph.concat(graph.add("Sub", centre, half), graph.add("Add", centre, half), axis=1)
         scores, labels = graph.top(graph.columns(rows, 4, 4 + classes), 1, axis=1)
         labels, first_label = graph.to_float(labels), 0
     elif outputs.kind == "rows":
-        rows = graph.reshape(found["rows"], -1, 6)
+        rows = graph.reshape(found["rows"], -1, outputs.columns)
         boxes, scores, labels = (graph.columns(rows, start, stop) for start, stop in ((0, 4), (4, 5), (5, 6)))
     else:
         boxes, scores, labels = graph.reshape(found["boxes"], -1, 4), found["scores"], found["labels"]
@@ -211,12 +212,16 @@ def _to_detections(
     most = options.max_detections
     if scale is not None:
         boxes = graph.add("Div", boxes, graph.concat(scale[1], scale[0], scale[1], scale[0]))
-    limit = graph.concat(size[1], size[0], size[1], size[0])
-    boxes = graph.add("Min", graph.add("Max", boxes, graph.floats(0)), limit)
     # K rows of score 0 more: so there is never nothing, which some operators refuse.
     boxes, scores, labels = (
         graph.concat(value, graph.zeros(*shape)) for value, shape in ((boxes, (most, 4)), (scores, (most,)), (labels, (most,)))
     )
+    limit = graph.concat(size[1], size[0], size[1], size[0])
+    clipped = graph.add("Min", graph.add("Max", boxes, graph.floats(0)), limit)
+    lengths = graph.add("Sub", graph.columns(clipped, 2, 4), graph.columns(clipped, 0, 2))
+    shorter = graph.reshape(graph.add("Min", graph.columns(lengths, 0, 1), graph.columns(lengths, 1, 2)), -1)
+    inside = graph.add("Greater", shorter, graph.floats(0))
+    scores = graph.add("Where", inside, scores, graph.floats(0))
     of_class = graph.add("Equal", graph.floats(*range(1, classes + 1), shape=(-1, 1)), graph.reshape(labels, 1, -1))
     by_class = graph.add("Where", of_class, graph.reshape(scores, 1, -1), graph.floats(0))
     kept = graph.add(
@@ -229,7 +234,7 @@ def _to_detections(
     )
     label, box = (graph.add("Gather", kept, graph.ints(column, shape=()), axis=1) for column in (1, 2))
     label = graph.add("Add", graph.to_float(label), graph.floats(1))
-    columns = [graph.add("Gather", boxes, box, axis=0)]
+    columns = [graph.add("Gather", clipped, box, axis=0)]
     columns += [graph.reshape(value, -1, 1) for value in (graph.add("Gather", scores, box, axis=0), label)]
     rows = graph.concat(graph.concat(*columns, axis=1), graph.zeros(most, _COLUMNS))
     _, best = graph.top(graph.reshape(graph.columns(rows, 4, 5), -1), most, axis=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -13,32 +12,27 @@ from typing import Any, Literal
 
 import jinja2
 import numpy as np
-from bioimageio.spec import save_bioimageio_package
 from bioimageio.spec.model import v0_5
-from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from retinaj.errors import RetinaJError
-from retinaj.files import atomic_path, require_absent, require_file
+from retinaj.files import require_file
 from retinaj.images import read_image
 from retinaj.normalization import FixedScale, PercentileScale
-from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector
-from retinaj.prediction.onnx_runtime import OUTPUT, OnnxRuntime
-from retinaj_zoo.checking import check_package
-from retinaj_zoo.description import FILES, detections_tensor, image_tensor
+from retinaj.prediction.detector import DEFAULT_THRESHOLD
+from retinaj.prediction.onnx_runtime import OnnxRuntime
+from retinaj_zoo.description import FILES, detections_tensor, image_tensor, model_description
 from retinaj_zoo.documentation import loading_code, normalization_code
-from retinaj_zoo.example_image import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, choose_example
+from retinaj_zoo.example_image import choose_example
+from retinaj_zoo.finishing import finish_package, require_new_zip
 from retinaj_zoo.foreign_graph import ForeignOptions, WrappedDetector, wrap_detector
 from retinaj_zoo.foreign_record import ForeignRecord
-from retinaj_zoo.metadata import Metadata, Person, has_author
+from retinaj_zoo.metadata import UNKNOWN_AUTHOR, Metadata, Person, has_author
 from retinaj_zoo.packaging import write_example
 from retinaj_zoo.reading import MAX_WEIGHTS_BYTES
+from retinaj_zoo.weight_formats import ONNX_OPSET
 
-# JDLL, and so DeepImageJ, reads no newer operators.
-_NEWEST_OPSET = 18
 # Detectors pool images many times over; of smaller ones nothing may be left.
 _SMALLEST_SIDE = 64
-_UNKNOWN_AUTHOR = "unknown"
 
 
 def package_foreign(
@@ -68,9 +62,7 @@ def package_foreign(
             the image, the format refuses a field, or bioimageio.core's test fails. Nothing is written then.
     """
     onnx_file, output = Path(onnx_file), Path(output)
-    if output.suffix.lower() != ".zip":
-        raise RetinaJError(f"{output} does not end with .zip; a bioimage.io package is a zip file.")
-    require_absent(output)
+    require_new_zip(output)
     missing = [field for field in ("license", "cite") if field not in metadata.model_fields_set or not getattr(metadata, field)]
     if missing:
         raise RetinaJError(
@@ -83,13 +75,13 @@ def package_foreign(
     content = onnx_file.read_bytes()
     wrapped = wrap_detector(content, options, str(onnx_file))
     log(f"{onnx_file}: {len(wrapped.class_names)} classes; {wrapped.description}.")
-    if wrapped.opset > _NEWEST_OPSET:
-        log(f"Its opset {wrapped.opset} is too new for DeepImageJ, though not for RetinaJ: {_NEWEST_OPSET} serves both.")
+    if wrapped.opset > ONNX_OPSET:
+        log(f"Its opset {wrapped.opset} is too new for DeepImageJ, though not for RetinaJ: {ONNX_OPSET} serves both.")
     if not has_author(metadata):
         log("No author was given: the package says 'unknown'. The zoo takes only models that somebody stands for.")
     picture = read_image(image)
     record = _record(onnx_file, content, wrapped, options, metadata, picture.dtype)
-    example = choose_example(picture, str(image), _example_detector(record, wrapped, str(onnx_file)))
+    example = choose_example(picture, str(image), record.detector(OnnxRuntime(wrapped.model, origin=f"{onnx_file}, wrapped,")))
     height, width = example.pixels.shape[:2]
     log(f"This image becomes part of the package: {image}; {width} x {height} pixels, {len(example.boxes)} boxes.")
     with TemporaryDirectory(prefix="retinaj-package-", ignore_cleanup_errors=True) as name:
@@ -99,17 +91,7 @@ def package_foreign(
         text = _documentation(record, metadata)
         (folder / FILES["documentation"]).write_text(text, encoding="utf-8", newline="\n")
         smallest = min(_SMALLEST_SIDE, height), min(_SMALLEST_SIDE, width)
-        package = folder / "package.zip"
-        save_bioimageio_package(_describe(folder, record, metadata, wrapped.opset, smallest), output_path=package)
-        log("Testing the package with bioimageio.core in a fresh process …")
-        result = check_package(package)
-        log(f"bioimageio.core's test passed: {result.checks} checks in {result.seconds:.0f} s.")
-        for warning in result.warnings:
-            log(f"The zoo would like: {warning}")
-        require_absent(output)
-        with atomic_path(output) as temporary:
-            shutil.copyfile(package, temporary)
-    log(f"Wrote {output} ({output.stat().st_size / 1e6:.1f} MB).")
+        finish_package(folder, lambda: _describe(folder, record, metadata, wrapped.opset, smallest), output, log)
     return record
 
 
@@ -142,25 +124,6 @@ def _record(
     )
 
 
-def _example_detector(record: ForeignRecord, wrapped: WrappedDetector, origin: str) -> Detector:
-    """To choose the example with: it takes several images, one after the other."""
-    one = OnnxRuntime(wrapped.model, origin=f"{origin}, wrapped,")
-
-    def each(batch: NDArray[np.float32], overlap: float) -> NDArray[np.float32]:
-        return np.concatenate([one(image[None], overlap) for image in batch])
-
-    return Detector(
-        name=record.name,
-        class_names=record.class_names,
-        channels=record.channels,
-        normalization=record.normalization,
-        runtime=each,
-        score_floor=record.score_floor,
-        overlap=record.overlap,
-        max_detections=record.max_detections,
-    )
-
-
 def _documentation(record: ForeignRecord, metadata: Metadata) -> str:
     template = files("retinaj_zoo").joinpath("foreign_documentation.md").read_text(encoding="utf-8")
     # Markdown, not HTML: what is read is text.
@@ -185,41 +148,15 @@ def _summary(record: ForeignRecord, metadata: Metadata) -> str:
 
 
 def _describe(folder: Path, record: ForeignRecord, metadata: Metadata, opset: int, smallest: tuple[int, int]) -> Any:
-    authors = metadata.authors or (Person(name=_UNKNOWN_AUTHOR),)
-    tags = ["object-detection", "2d", "onnx", "fiji", "imagej", *metadata.tags]
-    tolerance = v0_5.ReproducibilityTolerance(
-        absolute_tolerance=ABSOLUTE_TOLERANCE, relative_tolerance=RELATIVE_TOLERANCE, output_ids=[v0_5.TensorId(OUTPUT)]
+    authors = metadata.authors or (Person(name=UNKNOWN_AUTHOR),)
+    tags = tuple(dict.fromkeys(["object-detection", "2d", "onnx", "fiji", "imagej", *metadata.tags]))
+    described = {"name": record.name, "description": _summary(record, metadata), "authors": authors, "tags": tags}
+    return model_description(
+        folder,
+        metadata.model_copy(update=described),
+        inputs=[image_tensor(folder, record.channels, record.pixel_type, record.normalization, smallest, any_batch=False)],
+        outputs=[detections_tensor(folder, record.max_detections, any_batch=False)],
+        weights=v0_5.WeightsDescr(onnx=v0_5.OnnxWeightsDescr(source=folder / FILES["onnx"], opset_version=opset)),
+        bioimageio={"target_structure": list(record.class_names)},
+        record=record.model_dump(mode="json"),
     )
-    try:
-        return v0_5.ModelDescr(
-            name=record.name,
-            description=_summary(record, metadata),
-            authors=[v0_5.Author(**person.model_dump(exclude_none=True)) for person in authors],
-            maintainers=[v0_5.Maintainer(**person.model_dump(exclude_none=True)) for person in metadata.maintainers],
-            license=metadata.license,  # pyright: ignore[reportArgumentType] - checked against SPDX's list by the format
-            cite=[v0_5.CiteEntry(**entry.model_dump(exclude_none=True)) for entry in metadata.cite],
-            tags=list(dict.fromkeys(tags)),
-            links=list(metadata.links),
-            git_repo=metadata.git_repo,  # pyright: ignore[reportArgumentType] - text becomes a URL
-            version=v0_5.Version(metadata.version),
-            documentation=v0_5.FileDescr(source=folder / FILES["documentation"]),
-            covers=[v0_5.FileDescr(source=folder / FILES["cover"])],
-            inputs=[image_tensor(folder, record.channels, record.pixel_type, record.normalization, smallest, any_batch=False)],
-            outputs=[detections_tensor(folder, record.max_detections, any_batch=False)],
-            weights=v0_5.WeightsDescr(onnx=v0_5.OnnxWeightsDescr(source=folder / FILES["onnx"], opset_version=opset)),
-            config=v0_5.Config(
-                bioimageio=v0_5.BioimageioConfig(
-                    reproducibility_tolerance=[tolerance],
-                    target_structure=list(record.class_names),
-                    task="object detection",
-                    out_of_scope_use=metadata.out_of_scope,
-                ),
-                # Consumers that tile would cut objects at seams and lose the tiles' offsets.
-                deepimagej={"allow_tiling": False},  # pyright: ignore[reportCallIssue] - Config takes any field
-                retinaj=record.model_dump(mode="json"),  # pyright: ignore[reportCallIssue]
-            ),
-        )
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise RetinaJError(f"The zoo's format refuses {field} = {first.get('input')!r:.80}: {first['msg']}.") from error

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from retinaj.normalization import Normalization
+from retinaj.plain_record import PlainRecord
+from retinaj.prediction.detector import Detector, Runtime
 
 FOREIGN_FORMAT = "retinaj-foreign-detector"
 
 
-class ForeignRecord(BaseModel):
+class ForeignRecord(PlainRecord):
     """The content of config.retinaj of a package made by `retinaj package --from-onnx`.
 
     Attributes:
@@ -30,8 +32,6 @@ class ForeignRecord(BaseModel):
         weights_sha256: of the graph in the package.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
     format: Literal["retinaj-foreign-detector"] = FOREIGN_FORMAT
     format_version: Literal[1] = 1
     name: Annotated[str, Field(min_length=1, max_length=200)]
@@ -46,3 +46,17 @@ class ForeignRecord(BaseModel):
     onnx_file: Annotated[str, Field(max_length=200)]
     onnx_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+    def detector(self, runtime: Runtime) -> Detector:
+        """The detector that this describes, run by `runtime`."""
+        return Detector(
+            name=self.name,
+            class_names=self.class_names,
+            channels=self.channels,
+            normalization=self.normalization,
+            runtime=runtime,
+            score_floor=self.score_floor,
+            overlap=self.overlap,
+            max_detections=self.max_detections,
+            weights_sha256=self.weights_sha256,
+        )

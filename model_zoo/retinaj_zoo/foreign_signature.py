@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import onnx
-from onnx import inliner
+from onnx import TensorProto, inliner
 
 from retinaj.errors import RetinaJError
 from retinaj.prediction.onnx_runtime import has_external_data
@@ -18,6 +18,11 @@ _LONGEST_NAMES = 200_000
 OutputKind = Literal["boxes", "rows", "raw"]
 _NEEDED: dict[OutputKind, tuple[str, ...]] = {"boxes": ("boxes", "labels", "scores"), "rows": ("rows",), "raw": ("raw",)}
 _Shape = tuple[int | None, ...]
+_WHOLE = frozenset({TensorProto.INT32, TensorProto.INT64})
+_ROW = 6  # x_min, y_min, x_max, y_max, score, class
+# What Ultralytics calls the tasks of its models, in its files: those with boxes, and of these, those with more after them.
+_BOX_TASKS = ("", "detect", "segment", "pose")
+_LONGER_TASKS = ("segment", "pose")
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,16 @@ class ForeignOutputs:
     """The outputs of a foreign graph.
 
     Attributes:
-        kind: `boxes`: [N, 4], labels [N] and scores [N]; `rows`: [N, 6]; `raw`: [4 + C, A] or [A, 4 + C]; each with or without
-            a batch axis of 1.
+        kind: `boxes`: [N, 4], labels [N] and scores [N]; `rows`: [N, columns]; `raw`: [columns, A] or [A, columns]; each with
+            or without a batch axis of 1.
         names: what the graph calls `boxes`, `labels` and `scores`, or `rows`, or `raw`.
-        raw_last: of `raw`: [A, 4 + C].
+        columns: of `rows`: 6; of `raw`: four coordinates and a score for each class. More, of masks or keypoints, are left out.
+        raw_last: of `raw`: [A, columns].
     """
 
     kind: OutputKind
     names: dict[str, str]
+    columns: int = _ROW
     raw_last: bool = False
 
 
@@ -131,20 +138,23 @@ def find_outputs(model: onnx.ModelProto, outputs: str, origin: str) -> ForeignOu
         RetinaJError: if it is not understood, or the graph has no such outputs.
     """
     shapes = {value.name: _shape(value) for value in model.graph.output}
+    whole = {value.name for value in model.graph.output if value.type.tensor_type.elem_type in _WHOLE}
     names = list(shapes)
     listed = ", ".join(f"{name:.40} {_shown(shape)}" for name, shape in shapes.items())[:500]
     if outputs == "torchvision":
         if len(names) < 3:
             raise RetinaJError(f"{origin} has the outputs {listed}; expected boxes, labels and scores, as of torchvision.")
-        return ForeignOutputs("boxes", dict(zip(_NEEDED["boxes"], names, strict=False)))
+        # Labels and scores follow in an order that differs between its models; only labels are whole numbers.
+        boxes, labels, scores = names[0], *sorted(names[1:3], key=lambda name: name not in whole)
+        return ForeignOutputs("boxes", {"boxes": boxes, "labels": labels, "scores": scores})
     if outputs == "ultralytics":
         shape = shapes[names[0]]
         if len(shape) != 3:
             raise RetinaJError(f"{origin} has the outputs {listed}; expected [1, N, 6] or [1, 4 + classes, N] first.")
-        rows = shape[2] == 6 and shape[1] != 6
-        return ForeignOutputs("rows" if rows else "raw", {"rows" if rows else "raw": names[0]})
+        kind: OutputKind | None = "rows" if _has_rows(shape, _task(model, origin)) else "raw"
+        return ForeignOutputs(kind, {kind: names[0]})
     given = dict(part.split("=", 1) for part in outputs.replace(" ", "").split(",") if "=" in part)
-    kind: OutputKind | None = next((kind for kind, needed in _NEEDED.items() if set(needed) == set(given)), None)
+    kind = next((kind for kind, needed in _NEEDED.items() if set(needed) == set(given)), None)
     if kind is None:
         raise RetinaJError(
             f"--outputs is {outputs!r:.200}; expected torchvision, ultralytics, boxes=NAME,labels=NAME,scores=NAME, "
@@ -153,24 +163,66 @@ def find_outputs(model: onnx.ModelProto, outputs: str, origin: str) -> ForeignOu
     missing = [name for name in given.values() if name not in shapes]
     if missing:
         raise RetinaJError(f"{origin} has no output {missing[0]:.40}; it has {listed}.")
+    if given.get("scores") in whole:
+        raise RetinaJError(
+            f"{origin} has whole numbers in the output {given['scores']:.40}, which --outputs calls the scores; in some models "
+            "of torchvision, labels come last. Name them the other way round, or give --outputs torchvision."
+        )
     return ForeignOutputs(kind, given)
 
 
-def check_raw(model: onnx.ModelProto, outputs: ForeignOutputs, classes: int, origin: str) -> ForeignOutputs:
-    """Tell which axis of a raw output is which.
+def check_columns(model: onnx.ModelProto, outputs: ForeignOutputs, classes: int, origin: str) -> ForeignOutputs:
+    """Tell which axis of rows or of a raw output is which, and how long it is.
 
     Raises:
-        RetinaJError: if neither has the length of four coordinates and as many scores as there are classes.
+        RetinaJError: if rows are not six numbers, or a raw output has no axis of four coordinates and a score for each class.
     """
-    if outputs.kind != "raw":
+    if outputs.kind == "boxes":
         return outputs
-    shape = next(_shape(value) for value in model.graph.output if value.name == outputs.names["raw"])
-    if len(shape) < 2 or classes + 4 not in shape[-2:]:
+    name = outputs.names[outputs.kind]
+    shape = next(_shape(value) for value in model.graph.output if value.name == name)
+    more = _task(model, origin) in _LONGER_TASKS
+    if outputs.kind == "rows":
+        columns = (shape[-1] if shape else None) or _ROW
+        if columns != _ROW and not (more and columns > _ROW):
+            raise RetinaJError(
+                f"{origin} has the output {name:.40} of shape {_shown(shape)}; expected rows of {_ROW}: x_min, y_min, x_max, "
+                "y_max, score, class."
+            )
+        return replace(outputs, columns=columns)
+    needed = classes + 4
+    for at in (-2, -1) if len(shape) >= 2 else ():
+        if shape[at] == needed:
+            return replace(outputs, columns=needed, raw_last=at == -1)
+    if more and len(shape) >= 2 and (shape[-2] or 0) > needed:
+        return replace(outputs, columns=shape[-2] or needed)
+    raise RetinaJError(
+        f"{origin} has the output {name:.40} of shape {_shown(shape)}; with {classes} class{'es' * (classes > 1)}, one side "
+        f"must be {needed}: x, y, width, height and a score for each class."
+    )
+
+
+def _task(model: onnx.ModelProto, origin: str) -> str:
+    """What Ultralytics's file says that its model does; empty for files of others.
+
+    Raises:
+        RetinaJError: if that gives no upright boxes.
+    """
+    task = next((entry.value for entry in model.metadata_props if entry.key == "task"), "")
+    if task not in _BOX_TASKS:
         raise RetinaJError(
-            f"{origin} has the output {outputs.names['raw']:.40} of shape {_shown(shape)}; with {classes} class"
-            f"{'es' * (classes > 1)}, one side must be {classes + 4}: x, y, width, height and a score for each class."
+            f"{origin} says that it is for the task {task:.40}, which gives no upright boxes; expected a detector "
+            "(Ultralytics's detect, segment or pose)."
         )
-    return ForeignOutputs("raw", outputs.names, raw_last=shape[-2] != classes + 4)
+    return task
+
+
+def _has_rows(shape: _Shape, task: str) -> bool:
+    """Whether Ultralytics's first output has a row for each box and not a column for each anchor."""
+    count, columns = shape[1:]
+    if task in _LONGER_TASKS:
+        return columns is not None and columns < (count or 0)  # there are always more anchors than numbers of each
+    return columns == _ROW and count != _ROW
 
 
 def names_in_file(model: onnx.ModelProto, origin: str) -> tuple[str, ...]:

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file
 from retinaj.model_folder import ModelRecord
+from retinaj.plain_record import PlainRecord
 from retinaj_zoo.untrusted_yaml import load_yaml
 
 Text = Annotated[str, Field(min_length=1, max_length=5000)]
@@ -21,11 +22,7 @@ DATA_NOT_STATED = "The origin of the training images was not stated."
 LIMITS_NOT_STATED = "Known limits were not stated."
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Person(_Strict):
+class Person(PlainRecord):
     """Somebody who made the model or looks after it. `github_user` is looked up online when the package is made."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\\]+$")]
@@ -35,7 +32,7 @@ class Person(_Strict):
     github_user: str | None = None
 
 
-class Citation(_Strict):
+class Citation(PlainRecord):
     """Something to cite: of `doi` and `url`, at least one."""
 
     text: Text
@@ -43,7 +40,7 @@ class Citation(_Strict):
     url: Annotated[str, Field(pattern=r"^https?://")] | None = None
 
 
-class Metadata(_Strict):
+class Metadata(PlainRecord):
     """What a package says beyond what the model folder knows.
 
     Attributes:

@@ -6,28 +6,23 @@ temporary folder; a failure leaves nothing behind.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
 import numpy as np
 import tifffile
-from bioimageio.spec import save_bioimageio_package
 
-from retinaj.errors import RetinaJError
-from retinaj.files import atomic_path, require_absent
 from retinaj.model_folder import load_network
-from retinaj.prediction import open_model
-from retinaj.prediction.detector import limit_words
-from retinaj_zoo.checking import check_package
+from retinaj.prediction.detector import Detector, limit_words
+from retinaj.prediction.keras_runtime import KerasRuntime
 from retinaj_zoo.cover import write_cover
 from retinaj_zoo.description import FILES, describe
 from retinaj_zoo.documentation import write_documentation
 from retinaj_zoo.example_image import ExampleImage, choose_example, find_image
+from retinaj_zoo.finishing import finish_package, require_new_zip
 from retinaj_zoo.graphs import detection_model, write_keras, write_onnx, write_saved_model
 from retinaj_zoo.metadata import Metadata, completed, has_author
 from retinaj_zoo.validation import read_evaluation, validation_section
@@ -86,9 +81,7 @@ def package_model(
     """
     started = time.monotonic()
     model_folder, output = Path(model_folder), Path(output)
-    if output.suffix.lower() != ".zip":
-        raise RetinaJError(f"{output} does not end with .zip; a bioimage.io package is a zip file.")
-    require_absent(output)
+    require_new_zip(output)
     formats = choose_formats(weights)
     record, network = load_network(model_folder)
     metadata = completed(metadata or Metadata(), record)
@@ -101,7 +94,7 @@ def package_model(
     model = detection_model(network, record.network)
     picture, source = find_image(model_folder, image)
     # The expected answers come from the model folder itself, so that the test compares every weight format with it.
-    example = choose_example(picture, source, open_model(model_folder))
+    example = choose_example(picture, source, Detector.of(record, KerasRuntime(network, record.network)))
     height, width = example.pixels.shape[:2]
     log(f"This image becomes part of the package: {source}; {width} x {height} pixels, {len(example.boxes)} boxes.")
     if len(example.boxes) >= record.network.max_detections:
@@ -119,27 +112,12 @@ def package_model(
         parameters = model.count_params()
         text = write_documentation(record, metadata, validation_section(scores, record.training), parameters)
         (folder / FILES["documentation"]).write_text(text, encoding="utf-8", newline="\n")
-        package = folder / "package.zip"
-        try:
-            description = describe(folder, record, metadata, image_size=(height, width), parameters=parameters, formats=formats)
-            save_bioimageio_package(description, output_path=package)
-        except httpx.HTTPError as error:  # the format looks every github_user up
-            raise RetinaJError(
-                f"GitHub could not be asked whether the github_user of an author or maintainer exists: {error}. "
-                "Package the model with a network, or take github_user out of the metadata."
-            ) from error
-        log(f"Testing the package with bioimageio.core in a fresh process: {', '.join(formats)} …")
-        try:
-            result = check_package(package)
-        except RetinaJError as error:
-            raise RetinaJError(f"Nothing was written: {error}") from error
-        log(f"bioimageio.core's test passed: {result.checks} checks in {result.seconds:.0f} s.")
-        for warning in result.warnings:
-            log(f"The zoo would like: {warning}")
-        require_absent(output)
-        with atomic_path(output) as temporary:
-            shutil.copyfile(package, temporary)
-    log(f"Wrote {output} ({output.stat().st_size / 1e6:.1f} MB).")
+        result = finish_package(
+            folder,
+            lambda: describe(folder, record, metadata, image_size=(height, width), parameters=parameters, formats=formats),
+            output,
+            log,
+        )
     return PackagingSummary(
         path=output,
         name=metadata.name or "",

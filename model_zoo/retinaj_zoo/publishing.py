@@ -24,10 +24,10 @@ TOKEN_STEPS = (
 def page_steps(package: Path) -> tuple[str, ...]:
     """How to hand a package in on the zoo's web page, without a token."""
     return (
-        "Open https://bioimage.io and log in, with GitHub or Google.",
-        f"Choose Upload, and drop {package} on the page.",
-        "Look through what the page shows of it; it repeats the checks of the format. Leave the identifier to the zoo.",
-        "Hand it in for review. The zoo's team answers on the page and through the maintainers' GitHub accounts.",
+        "Open https://bioimage.io, choose Upload, and log in, with GitHub or Google.",
+        f"Drop {package} on the page: the zip as it is.",
+        "Look through what the page shows for review and editing, the maintainers above all. Leave the identifier to the zoo.",
+        "Choose Validate, and hand it in. The zoo's team answers on the page and through the maintainers' GitHub accounts.",
     )
 
 

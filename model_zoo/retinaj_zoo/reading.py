@@ -89,7 +89,7 @@ def open_package(path: Path | str, *, threads: int | None = None) -> Detector:
         model = read_weights(description, files, "onnx")
     entry = description.weights["onnx"]
     runtime = OnnxRuntime(model, threads=threads, origin=f"{entry.source} in {path}")
-    return _foreign_detector(record, runtime) if isinstance(record, ForeignRecord) else Detector.of(record, runtime)
+    return record.detector(runtime) if isinstance(record, ForeignRecord) else Detector.of(record, runtime)
 
 
 def read_package_record(path: Path | str) -> ModelRecord:
@@ -219,17 +219,3 @@ def trained_record(description: PackageDescription, files: PackageFiles) -> Mode
             "nor trains its network."
         )
     return record
-
-
-def _foreign_detector(record: ForeignRecord, runtime: OnnxRuntime) -> Detector:
-    return Detector(
-        name=record.name,
-        class_names=record.class_names,
-        channels=record.channels,
-        normalization=record.normalization,
-        runtime=runtime,
-        score_floor=record.score_floor,
-        overlap=record.overlap,
-        max_detections=record.max_detections,
-        weights_sha256=record.weights_sha256,
-    )

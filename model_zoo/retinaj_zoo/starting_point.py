@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from retinaj.errors import RetinaJError
-from retinaj.model_folder import ModelRecord
+from retinaj.model_folder import ModelRecord, require_enough_weights
 from retinaj.training.start import StartingPoint
 from retinaj.weights_file import read_arrays
 from retinaj_zoo.package_files import open_files, read_from_zip
@@ -52,7 +52,7 @@ def starting_point(model: Path | str) -> StartingPoint:
         content = read_weights(description, files, "keras_v3")
     origin = f"{description.weights['keras_v3'].source} in {path}"
     arrays = read_from_zip(content, origin, _KERAS_ARRAYS, MAX_WEIGHTS_BYTES)
-    _require_enough(record, len(arrays), origin)
+    require_enough_weights(record, len(arrays), origin)
     places = _places(record)
     found = read_arrays(
         io.BytesIO(arrays), {place: shape for place, (_, shape) in places.items()}, f"{_KERAS_ARRAYS} of {origin}"
@@ -61,17 +61,6 @@ def starting_point(model: Path | str) -> StartingPoint:
         if not np.isfinite(array).all():
             raise RetinaJError(f"{origin}: the weights of {places[place][0]} are not all numbers; they cannot be trained on.")
     return StartingPoint(record, {name: found[place].astype(np.float32) for place, (name, _) in places.items()})
-
-
-def _require_enough(record: ModelRecord, stored: int, origin: str) -> None:
-    """Refuse a description of a network that is far larger than its weights, before it is built and fills the memory."""
-    network = record.network
-    class_kernel = 3 * 3 * network.pyramid_width * network.anchors.per_cell * network.num_classes
-    if 4 * class_kernel > stored:
-        raise RetinaJError(
-            f"{origin} holds {stored:,} bytes of weights; the network of config.retinaj needs at least {4 * class_kernel:,} "
-            "for its classes alone. They do not belong together."
-        )
 
 
 def _places(record: ModelRecord) -> dict[str, tuple[str, tuple[int, ...]]]:

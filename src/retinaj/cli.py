@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.augment_command import augment
 from retinaj.check_command import check
 from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
 from retinaj.convert_command import convert
@@ -31,6 +32,7 @@ from retinaj.foreign_options import (
     numbers,
     pixel_values,
 )
+from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, limit_words
 from retinaj.split_command import split
 from retinaj.train_command import train
@@ -59,6 +61,7 @@ app.command()(with_plain_errors(check))
 app.command()(with_plain_errors(describe))
 app.command()(with_plain_errors(split))
 app.command()(with_plain_errors(convert))
+app.command()(with_plain_errors(augment))
 
 _MODEL_FORMS = "model folder, or a package by `retinaj package`: zip, folder, rdf.yaml, or https://…zip#sha256=…"
 Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]
@@ -83,6 +86,10 @@ def evaluate(
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Measure a model on annotated images: AP by class, a table and a report to look at."""
     from retinaj.evaluation.run import EVALUATION_FILE, REPORT_FILE
@@ -107,6 +114,7 @@ def evaluate(
             overlap=overlap,
             history=history if history.is_file() else None,
             reading=reading(format_name, classes, columns, class_from),
+            planes=change_planes(detector.planes, given_planes(axes, series, channels, z)),
             progress=progress,
         )
     for note in evaluation.dataset.notes:
@@ -134,13 +142,17 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for CSV, RoiSet.zip and overlay picture of each image.")],
     threshold: Threshold = DEFAULT_THRESHOLD,
     overlap: Overlap = None,
+    axes: Axes = None,
+    series: Series = None,
 ) -> None:
     """Detect objects on an image, or on all images of a folder."""
     from retinaj.prediction.batch import predict as run_prediction
 
     detector = _open_model(model)
     with progress_bar("detecting") as progress:
-        outcomes = run_prediction(source, detector, output, threshold=threshold, overlap=overlap, progress=progress)
+        outcomes = run_prediction(
+            source, detector, output, threshold=threshold, overlap=overlap, axes=axes, series=series, progress=progress
+        )
     failed = [outcome for outcome in outcomes if outcome.error]
     boxes = sum(sum(outcome.counts.values()) for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)

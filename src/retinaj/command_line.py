@@ -16,9 +16,27 @@ from retinaj.errors import RetinaJError
 
 console = Console(stderr=True)
 
-Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF).")]
+Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF, OME-Zarr).")]
 Annotations = Annotated[Path, typer.Argument(help="File or folder of annotations: see --format.")]
 Names = Annotated[Path | None, typer.Option(help="Text file with the names of the images to use, one a line. [default: all]")]
+Validation = Annotated[
+    str | None,
+    typer.Option(help="Share of the images (0.2), a text file (.txt) of names, or annotations of their own. [default: 0.2]"),
+]
+
+
+def validation_choice(value: str | None) -> tuple[float | None, Path | None]:
+    """What `--validation` says: a share, or a file.
+
+    >>> validation_choice("0.2")
+    (0.2, None)
+    """
+    if value is None:
+        return None, None
+    try:
+        return float(value), None
+    except ValueError:
+        return None, Path(value)
 
 
 def with_plain_errors(function: Callable[..., None]) -> Callable[..., None]:

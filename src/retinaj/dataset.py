@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import xarray as xr
 
 from retinaj.annotations import Annotation, Reading, relabel
 from retinaj.annotations.writing import common_classes
@@ -20,21 +22,36 @@ from retinaj.checking.refusal import notes_and_warnings, require_no_errors
 from retinaj.errors import RetinaJError
 from retinaj.image_files import ImageFiles, listed_name, read_names, unique_labels
 from retinaj.images import ImageHeader
+from retinaj.plane_choice import AS_STORED, Plane, PlaneChoice, plane_suffix
+
+_ONE_STACK = (
+    "{}: is the only image, so that its planes validate each other. Neighbouring planes look alike: the figures will flatter "
+    "the model. Evaluate it on another stack"
+)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its ground truth.
+    """One image, or one plane of a stack, with its ground truth.
 
     Attributes:
-        name: the image's file name without suffix (with its folder and suffix where that is needed to be unique).
+        name: the image's file name without suffix (with its folder and suffix where that is needed to be unique); for one of
+            several planes with its frame and slice, as in "cells_t1_z07".
         image_path: the image file; it exists and its header was readable.
         boxes: its objects, each with an area inside the image; perhaps none.
+        plane: which plane of a stack; None if the image is one plane.
+        choice: how the image is read.
     """
 
     name: str
     image_path: Path
     boxes: Boxes
+    plane: Plane | None = None
+    choice: PlaneChoice = AS_STORED
+
+    def read(self) -> xr.DataArray:
+        """The pixels, dims y, x or c, y, x, of the channels that were chosen; see `PlaneChoice.read`."""
+        return self.choice.read(self.image_path, self.plane)
 
 
 @dataclass(frozen=True)
@@ -43,7 +60,7 @@ class Dataset:
 
     Attributes:
         class_names: of all boxes, in the order of their labels.
-        samples: one per annotated image, in the order of the annotations or of the list of names.
+        samples: one per annotated image or plane, in the order of the annotations or of the list of names.
         notes: what was left out or corrected, one sentence each, with file and place: for people to read.
         warnings: what was taken as it is although it is probably a mistake, in the same form.
     """
@@ -62,29 +79,33 @@ class Dataset:
         return {name: found[name] for name in self.class_names}
 
     def subset(self, names: Iterable[str]) -> Dataset:
-        """The samples with these names (with or without the image's suffix), in that order; the notes stay.
+        """The samples with these names (with or without the image's suffix), in that order; the notes stay. The suffixed
+        name of a stack means all its planes.
 
         Raises:
             RetinaJError: if a name is unknown or comes twice.
         """
-        index = {sample.name: sample for sample in self.samples}
-        index |= {sample.image_path.name: sample for sample in self.samples}
+        index = {sample.name: [sample] for sample in self.samples}
+        for sample in self.samples:
+            if sample.image_path.name != sample.name:
+                index.setdefault(sample.image_path.name, []).append(sample)
         chosen: dict[str, Sample] = {}
         for name in names:
-            sample = index.get(name)
-            if sample is None:
+            if name not in index:
                 raise RetinaJError(f"There is no image {name!r} among the {len(self.samples)} of this data set.")
-            if sample.name in chosen:
-                raise RetinaJError(f"The image {name!r} is named twice.")
-            chosen[sample.name] = sample
+            for sample in index[name]:
+                if sample.name in chosen:
+                    raise RetinaJError(f"The image {name!r} is named twice.")
+                chosen[sample.name] = sample
         return replace(self, samples=tuple(chosen.values()))
 
     def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
         """Divide the images by chance into (training, validation).
 
-        The same images, fraction and seed give the same parts on every machine, whatever the order of the samples. Classes
-        are left to chance: `retinaj.splitting` shares them out, but then one image more can move others to the other side.
-        Notes and warnings stay with the first; the notes begin with the classes that one of the parts has no object of.
+        The same images, fraction and seed give the same parts on every machine, whatever the order of the samples. The
+        planes of a stack stay together, unless there is only one stack. Classes are left to chance: `retinaj.splitting`
+        shares them out, but then one image more can move others to the other side. Notes and warnings stay with the
+        first; the notes begin with the classes that one of the parts has no object of.
 
         Args:
             fraction: share of the images that goes to validation, above 0 and below 1; each part gets at least one
@@ -96,30 +117,37 @@ class Dataset:
         """
         if not 0 < fraction < 1:
             raise RetinaJError(f"The share of validation images is {fraction}; expected a number between 0 and 1.")
-        if len(self.samples) < 2:
+        one_stack = len({sample.image_path for sample in self.samples}) == 1
+        groups: dict[str, list[Sample]] = {}
+        for sample in self.samples:
+            whole = sample.plane is None or one_stack
+            groups.setdefault(sample.name if whole else str(sample.image_path.name), []).append(sample)
+        if len(groups) < 2:
             raise RetinaJError(
                 f"There are {len(self.samples)} annotated images; training needs two at least, one for validation."
             )
 
         # A hash rather than a random generator: NumPy's may give other numbers in another version, and so an image keeps
         # its side when a few are added.
-        def chance(sample: Sample) -> bytes:
-            return hashlib.sha256(f"{seed}/{sample.name}".encode("utf-8", "surrogatepass")).digest()
+        def chance(name: str) -> bytes:
+            return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogatepass")).digest()
 
-        order = sorted(self.samples, key=chance)
+        order = sorted(groups, key=chance)
         count = min(max(round(fraction * len(order)), 1), len(order) - 1)
-        taken = {sample.name for sample in order[:count]}
+        taken = {sample.name for name in order[:count] for sample in groups[name]}
         training = tuple(sample for sample in self.samples if sample.name not in taken)
         validation = tuple(sample for sample in self.samples if sample.name in taken)
         parts = replace(self, samples=training), replace(self, samples=validation, notes=(), warnings=())
         present = self.counts()
-        lacking = [
+        doubts = [
             f"no object of {name!r} is among the {what} images: `retinaj split` shares rare classes out"
             for what, part in zip(("training", "validation"), parts, strict=True)
             for name, count in part.counts().items()
             if present[name] and not count
         ]
-        return replace(parts[0], notes=(*lacking, *self.notes)), parts[1]
+        if one_stack:
+            doubts.append(_ONE_STACK.format(self.samples[0].image_path.name))
+        return replace(parts[0], notes=(*doubts, *self.notes)), parts[1]
 
 
 def load_dataset(
@@ -129,6 +157,7 @@ def load_dataset(
     names: Path | None = None,
     class_names: Sequence[str] | None = None,
     reading: Reading | None = None,
+    planes: PlaneChoice | None = None,
 ) -> Dataset:
     """Read annotations, find their images and check that the two fit.
 
@@ -144,11 +173,13 @@ def load_dataset(
         class_names: the classes of a trained model, in its order; default: those that have boxes, in the order of a file
             that has them all (COCO's category ids), else sorted by name.
         reading: how to read the annotations, where they leave it open; the folder of images is known here.
+        planes: how images are read and stacks become planes; default: every plane that has boxes by itself.
 
     Raises:
-        RetinaJError: if a file or folder is missing or broken, the check finds errors, an image is a stack, a listed image is
-            missing, a class is not among `class_names`, or nothing is left.
+        RetinaJError: if a file or folder is missing or broken, the check finds errors, boxes on a stack do not say on which
+            plane they lie, a listed image is missing, a class is not among `class_names`, or nothing is left.
     """
+    planes = planes or AS_STORED
     images, annotations = Path(images), Path(annotations)
     files = ImageFiles(images)
     reading = replace(reading or Reading(), images=images)
@@ -173,21 +204,34 @@ def load_dataset(
         )
 
     wanted = {path: paired[path] for _, path in chosen}
-    headers, unreadable = read_headers(list(wanted))
+    headers, unreadable = read_headers(list(wanted), planes.header)
     findings = [*unreadable, *check_entries(wanted, headers), *check_classes(wanted)]
     require_no_errors(findings, see_all)
     left_out, warnings = notes_and_warnings(findings)
     notes += left_out
-    cleaned = {path: _clean(entry, _single_plane(path, headers[path])) for path, entry in wanted.items()}
+    cleaned = {path: _clean(entry, headers[path]) for path, entry in wanted.items()}
     if class_names is None:
         class_names = _classes(entries, cleaned.values())
         if not class_names:
             raise RetinaJError(f"{annotations} has no objects for the {len(chosen)} images in {images}: all are empty.")
-    samples = tuple(
-        Sample(label, path, relabel(cleaned[path], class_names, f"{paired[path].source} ({path.name})"))
-        for label, path in chosen
-    )
-    return Dataset(tuple(class_names), samples, tuple(notes), tuple(warnings))
+    samples: list[Sample] = []
+    for label, path in chosen:
+        boxes = relabel(cleaned[path], class_names, f"{paired[path].source} ({path.name})")
+        samples += _divide(label, path, boxes, planes, headers[path], notes)
+        if len(headers[path].series) > 1 and planes.series is None:
+            count, first = len(headers[path].series), headers[path].series[0]
+            notes.append(f"{path.name}: holds {count} images, of which the first, {first!r}, is used; --series takes another")
+    return Dataset(tuple(class_names), tuple(samples), tuple(notes), tuple(warnings))
+
+
+def _divide(
+    label: str, path: Path, boxes: Boxes, planes: PlaneChoice, header: ImageHeader, notes: list[str]
+) -> Iterator[Sample]:
+    """One sample for each plane that is used."""
+    parts, doubts = planes.divide(boxes, header.sizes, path.name)
+    notes += doubts
+    for plane, found in parts:
+        yield Sample(label + plane_suffix(plane, header.sizes), path, found, plane, planes)
 
 
 def _list_unannotated(paths: list[Path], annotations: Path, *, one_file: bool) -> list[str]:
@@ -221,20 +265,9 @@ def _limit(
     return [(label, path) for path, label in limited.items()]
 
 
-def _single_plane(path: Path, header: ImageHeader) -> ImageHeader:
-    """The header itself, if the image is no stack."""
-    planes = [f"{axis} = {header.sizes[axis]}" for axis in "tz" if header.sizes.get(axis, 1) > 1]
-    if planes:
-        raise RetinaJError(
-            f"{path} is a stack ({', '.join(planes)}); training takes single planes. In ImageJ, save its slices with "
-            "File > Save As > Image Sequence, and annotate those."
-        )
-    return header
-
-
 def _clean(entry: Annotation, header: ImageHeader) -> Boxes:
     """The boxes that are usable on the image as it is."""
-    boxes = replace(without_crowds(entry).boxes, plane=None, score=None)
+    boxes = replace(without_crowds(entry).boxes, score=None)
     return boxes.clipped(header.width, header.height).select(~BoxKinds.of(boxes, header).unusable)
 
 

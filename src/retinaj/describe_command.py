@@ -10,6 +10,7 @@ from rich.console import Console
 
 from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.command_line import Annotations, Images, Names, progress_bar, say
+from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,16 +34,23 @@ def describe(
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Say what is in annotated images: classes, sizes, crowding, brightness, and what to know before training."""
     from retinaj.dataset import load_dataset
     from retinaj.describing.run import REPORT_FILE
     from retinaj.describing.run import describe as run_description
     from retinaj.files import require_absent
+    from retinaj.plane_choice import AS_STORED
 
     if output is not None:
         require_absent(output)
-    dataset = load_dataset(images, annotations, names=names, reading=reading(format_name, classes, columns, class_from))
+    planes = change_planes(AS_STORED, given_planes(axes, series, channels, z))
+    how = reading(format_name, classes, columns, class_from)
+    dataset = load_dataset(images, annotations, names=names, reading=how, planes=planes)
     with progress_bar("reading images") as progress:
         survey = run_description(dataset, "/".join(images.resolve().parts[-2:]), output, progress)
     for note in dataset.notes:

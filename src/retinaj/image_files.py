@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path, PurePosixPath
 
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file, require_folder
-from retinaj.images import find_images, is_image_name
+from retinaj.images import find_images, image_stem, is_image
 
 
 class ImageFiles:
@@ -18,7 +18,8 @@ class ImageFiles:
         self.paths = find_images(folder)
         self.by_stem: dict[str, list[Path]] = {}
         for path in self.paths:
-            self.by_stem.setdefault(path.stem, []).append(path)
+            for stem in dict.fromkeys((path.stem, image_stem(path.name))):  # of cell.ome.tif, cell.ome and cell
+                self.by_stem.setdefault(stem, []).append(path)
         self.by_name = {path.name: path for path in self.paths}
 
     def find(self, image_name: str, stem: str | None, source: Path) -> Path | None:
@@ -60,7 +61,7 @@ class ImageFiles:
         for name in relative:
             path = self.folder / name
             try:
-                if is_image_name(path.name) and path.is_file():
+                if is_image(path):
                     return path
             except OSError:  # longer than any file's name can be
                 continue
@@ -70,11 +71,15 @@ class ImageFiles:
 def unique_labels(folder: Path, paths: list[Path]) -> dict[Path, str]:
     """A name for each image: its stem, with folder or suffix only where stems repeat."""
     relative = {path: path.relative_to(folder) for path in paths}
-    for shorten in (lambda path: path.stem, lambda path: path.with_suffix("").as_posix(), lambda path: path.as_posix()):
+    shortenings: list[Callable[[Path], str]] = [
+        lambda path: image_stem(path.name),
+        lambda path: path.with_name(image_stem(path.name)).as_posix(),
+    ]
+    for shorten in shortenings:
         labels = {path: shorten(short) for path, short in relative.items()}
         if len(set(labels.values())) == len(paths):
             return labels
-    return labels
+    return {path: short.as_posix() for path, short in relative.items()}
 
 
 def read_names(path: Path) -> list[str]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file, write_text
 from retinaj.network.config import NetworkConfig
 from retinaj.normalization import Normalization
+from retinaj.plain_record import PlainRecord
 from retinaj.training.settings import TrainingSettings
 from retinaj.weights_file import assign_arrays, file_sha256, network_arrays, read_arrays, write_arrays
 
@@ -24,11 +25,7 @@ TRAINING_FOLDER = "training"
 _LARGEST_RECORD = 4 * 2**20  # bytes
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class StartRecord(_Strict):
+class StartRecord(PlainRecord):
     """The model whose weights a training started from.
 
     Attributes:
@@ -42,7 +39,7 @@ class StartRecord(_Strict):
     kept_classes: Annotated[tuple[str, ...], Field(max_length=10_000)]
 
 
-class TrainingRecord(_Strict):
+class TrainingRecord(PlainRecord):
     """How a model came to be.
 
     Attributes:
@@ -80,7 +77,7 @@ class TrainingRecord(_Strict):
     started_from: StartRecord | None = None
 
 
-class ModelRecord(_Strict):
+class ModelRecord(PlainRecord):
     """The content of model.json.
 
     Attributes:
@@ -173,12 +170,32 @@ def load_network(folder: Path) -> tuple[ModelRecord, Any]:
             f"{path} is not the file that {RECORD_FILE} was written with: its SHA-256 is {digest[:12]}…, "
             f"expected {record.weights_sha256[:12]}…. The folder was changed or copied incompletely; copy it again."
         )
+    require_enough_weights(record, path.stat().st_size, str(path))
     from retinaj.network.retinanet import build_network  # TensorFlow, only where a network is needed
 
     network = build_network(record.network)
     expected = {variable.path: tuple(variable.shape) for variable in network.variables}
     assign_arrays(network, read_arrays(path, expected))
     return record, network
+
+
+def require_enough_weights(record: ModelRecord, stored: int, origin: str) -> None:
+    """Refuse the record of a network that is far larger than its weights, before it is built and fills the memory.
+
+    Args:
+        record: read from a stranger's model.
+        stored: bytes of its weights.
+        origin: where those are, for the message.
+
+    Raises:
+        RetinaJError: if they cannot be of that network.
+    """
+    needed = 4 * record.network.fewest_weights  # float32
+    if needed > stored:
+        raise RetinaJError(
+            f"{origin} holds {stored:,} bytes of weights; the network that the model's record describes needs at least "
+            f"{needed:,}. They do not belong together."
+        )
 
 
 def save_model(folder: Path, record: ModelRecord, network: Any) -> ModelRecord:

@@ -10,14 +10,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from retinaj.plain_record import PlainRecord
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class FixedScale(_Strict):
+class FixedScale(PlainRecord):
     """`pixel * gain + offset`: for 8-bit images, whose range is known. The defaults give about -2..2."""
 
     kind: Literal["fixed"] = "fixed"
@@ -33,7 +31,7 @@ class FixedScale(_Strict):
         return pixels.astype(np.float32) * np.float32(self.gain) + np.float32(self.offset)
 
 
-class PercentileScale(_Strict):
+class PercentileScale(PlainRecord):
     """Each channel of each image between two of its own percentiles, clipped to 0..1, then `* gain + offset`.
 
     For 16-bit, 32-bit and float images, whose range differs from one acquisition to the next.

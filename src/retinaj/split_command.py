@@ -10,6 +10,7 @@ from rich.console import Console
 
 from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.command_line import Annotations, Images, Names, say
+from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,14 +42,21 @@ def split(
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Divide annotated images into training, validation and test lists: by chance, with a share of each class in each."""
     from retinaj.dataset import load_dataset
     from retinaj.files import require_absent
+    from retinaj.plane_choice import AS_STORED
     from retinaj.splitting import Grouping, split_dataset, write_split
 
     require_absent(output)
-    dataset = load_dataset(images, annotations, names=names, reading=reading(format_name, classes, columns, class_from))
+    planes = change_planes(AS_STORED, given_planes(axes, series, channels, z))
+    how = reading(format_name, classes, columns, class_from)
+    dataset = load_dataset(images, annotations, names=names, reading=how, planes=planes)
     grouping = None if group_by is None else Grouping.parse(group_by)
     done = split_dataset(dataset, images, validation=validation, test=test, seed=seed, grouping=grouping)
     write_split(done, output)

@@ -1,10 +1,13 @@
-"""TIFF files: which axis is which, what is a channel and what is alpha, and how large is too large."""
+"""TIFF files: their images, whole or left in the file, or only what the header says of them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+import math
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,59 +17,74 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from retinaj.errors import RetinaJError
+from retinaj.image_axes import in_order
+from retinaj.lazy_pixels import Index, LazyPixels, block_shape
+from retinaj.ome_xml import OmeImage, read_ome_xml
+from retinaj.tiff_chain import require_sound_chain
+from retinaj.tiff_layout import TiffLayout, lay_out
+from retinaj.tiff_segments import require_whole
 
 SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # classic and BigTIFF, both byte orders
 
-_AXES = "tczyx"
-# Axes that carry no microscopy meaning: pages, sequences, "other". ImageJ opens such pages as slices.
-_UNNAMED = "IQ"
-_COLOUR = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR, tifffile.PHOTOMETRIC.PALETTE)
-_UNSUPPORTED = {
-    5: "CMYK",
-    8: "CIE L*a*b*",
-    9: "ICC L*a*b*",
-    10: "ITU L*a*b*",
-    32803: "a raw colour filter array",
-}
 
+def read(path: Path, *, axes: str | None, series: int | None, max_bytes: int, lazy_above: int | None) -> xr.DataArray:
+    """One image of a TIFF file, as `retinaj.images.open_image` describes it.
 
-def read(path: Path, max_bytes: int) -> xr.DataArray:
-    """The first image of a TIFF file, as `retinaj.images.read_image` describes it."""
+    Args:
+        path: the file.
+        axes: what the user calls the axes, or None.
+        series: which image, from 1; None is the first.
+        max_bytes: the most to decode at once.
+        lazy_above: an image of more bytes stays in the file, as a dask array; None reads every image.
+    """
+    require_sound_chain(path)
     with _open(path) as file:
-        series, axes = _first_series(path, file, max_bytes)
-        _require_whole(path, file, series)
-        pixels = np.asarray(series.asarray())
-        page = series.keyframe
-        if pixels.dtype == np.bool_:
-            pixels = pixels.astype(np.uint8) * np.uint8(255)
-        if _is_indexed_colour(file, page):
-            pixels, axes = _apply_palette(pixels, page, axes)
-        array = xr.DataArray(pixels, dims=axes)
-        rgb = False
-        if "s" in axes:
-            rgb = page.photometric in _COLOUR
-            array = array.isel(s=slice(_colour_samples(page, array.sizes["s"]))).rename(s="c")
-        array = array.squeeze([dim for dim in array.dims if dim not in ("y", "x") and array.sizes[dim] == 1])
-        array = array.transpose(*[axis for axis in _AXES if axis in array.dims])
-        native = array.dtype.newbyteorder("=")
-        attrs: dict[str, Any] = {"path": str(path), "rgb": rgb}
-        if physical := _physical_size(file, page):
-            attrs["physical_size"] = physical
-        return xr.DataArray(np.ascontiguousarray(array.to_numpy(), native), dims=array.dims, attrs=attrs)
+        layout = _layout(path, file, axes, series, max_bytes)
+        lazy = lazy_above is not None and layout.nbytes > lazy_above
+        if not lazy:
+            require_room(path, layout.series.shape, layout.nbytes, max_bytes)
+        require_whole(path, file, layout.series)
+        # dask arrays have the same operators, as far as they are needed here.
+        pixels: Any = _lazy(path, layout, series) if lazy else np.asarray(layout.series.asarray())
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8) * np.uint8(255)
+    names = list(layout.axes)
+    if layout.palette is not None:
+        pixels = layout.palette[pixels] if isinstance(pixels, np.ndarray) else _map_palette(pixels, layout.palette)
+        names.append("s")
+    array = xr.DataArray(pixels, dims=names, attrs={"path": str(path), **layout.attrs})
+    if "s" in names:
+        array = array.isel(s=slice(layout.samples)).rename(s="c")
+    array = array.squeeze([dim for dim in array.dims if dim not in ("y", "x") and array.sizes[dim] == 1])
+    array = array.transpose(*in_order([str(dim) for dim in array.dims]))
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array = array.rename(None)  # dask's own
+    return array if lazy else array.copy(data=np.ascontiguousarray(array.to_numpy()))
 
 
-def read_header(path: Path, max_bytes: int) -> tuple[dict[str, int], np.dtype[Any]]:
-    """Axis lengths, in the order t, c, z, y, x, and pixel type that `read` will give."""
+def read_header(path: Path, *, axes: str | None, series: int | None, max_bytes: int) -> TiffLayout:
+    """What the file says of the image that `read` would give."""
+    require_sound_chain(path)
     with _open(path) as file:
-        series, axes = _first_series(path, file, max_bytes)
-        page = series.keyframe
-        sizes = dict(zip(axes, series.shape, strict=True))
-        dtype = np.dtype(np.uint8) if series.dtype == np.bool_ else np.dtype(series.dtype).newbyteorder("=")
-        if _is_indexed_colour(file, page):
-            sizes["c"], dtype = 3, np.dtype(np.uint8)
-        if "s" in sizes:
-            sizes["c"] = _colour_samples(page, sizes.pop("s"))
-        return {axis: sizes[axis] for axis in _AXES if axis in sizes and (sizes[axis] > 1 or axis in "yx")}, dtype
+        layout = _layout(path, file, axes, series, max_bytes)
+        if layout.series.dataoffset is not None:  # else all pages would have to be looked up
+            require_whole(path, file, layout.series)
+        return layout
+
+
+def write_plane(path: Path, image: xr.DataArray) -> None:
+    """Write one plane as a TIFF that `read` and ImageJ open with the same axes, over what is at `path`.
+
+    Args:
+        path: the file.
+        image: dims y, x, or c, y, x.
+    """
+    if image.attrs.get("rgb"):
+        tifffile.imwrite(path, image.transpose("y", "x", "c").to_numpy(), photometric="rgb")
+        return
+    for_imagej = image.dtype.name in ("uint8", "uint16", "float32")
+    axes = "".join(str(dim).upper() for dim in image.dims)
+    tifffile.imwrite(path, image.to_numpy(), imagej=for_imagej, photometric="minisblack", metadata={"axes": axes})
 
 
 @contextmanager
@@ -85,102 +103,85 @@ def _open(path: Path) -> Generator[tifffile.TiffFile]:
         logger.disabled = disabled
 
 
-def _first_series(path: Path, file: tifffile.TiffFile, max_bytes: int) -> tuple[tifffile.TiffPageSeries, list[str]]:
-    """The first image and the name of each of its axes; "s" is colour samples."""
-    if not file.series or len(file.series[0].shape) < 2:
+def _layout(path: Path, file: tifffile.TiffFile, axes: str | None, number: int | None, max_bytes: int) -> TiffLayout:
+    # Before tifffile parses it, too, without such care.
+    described = read_ome_xml(path, file.ome_metadata) if file.is_ome and file.ome_metadata else []
+    all_series = file.series
+    if not all_series or all(len(series.shape) < 2 for series in all_series):
         raise RetinaJError(f"{path} is a TIFF file without any image.")
-    series = file.series[0]
-    if not (np.issubdtype(series.dtype, np.number) or series.dtype == np.bool_):
-        raise RetinaJError(f"{path} has pixels of a type that RetinaJ does not know ({series.dtype}).")
-    if np.issubdtype(series.dtype, np.complexfloating):
-        raise RetinaJError(f"{path} has complex numbers for pixels; save their magnitude instead.")
-    # in Python integers: numpy's product of absurd sizes would wrap round
-    size = series.dtype.itemsize
-    for length in series.shape:
-        size *= int(length)
-    if size > max_bytes:
+    chosen = choose_series(path, number, [series.name for series in all_series])
+    series = all_series[chosen]
+    layout = lay_out(path, file, series, axes, _described(described, all_series, chosen))
+    layout = replace(layout, series_names=tuple(str(each.name) for each in all_series))
+    plane = math.prod(layout.sizes[axis] for axis in ("c", "y", "x") if axis in layout.sizes) * layout.dtype.itemsize
+    require_room(path, series.shape, plane, max_bytes)
+    return layout
+
+
+def choose_series(path: Path, number: int | None, names: list[str]) -> int:
+    """The 0-based place of the image that a user means by a number from 1; the first by default.
+
+    Raises:
+        RetinaJError: if there is none of that number, with the names of those that there are.
+    """
+    if number is None or 1 <= number <= len(names):
+        return (number or 1) - 1
+    listed = ", ".join(f"{at} {name!r}" for at, name in enumerate(names[:5], 1))
+    more = ", ..." if len(names) > 5 else ""
+    raise RetinaJError(f"series is {number}, but {path} holds {len(names)}: {listed}{more}.")
+
+
+def _described(images: list[OmeImage], all_series: list[tifffile.TiffPageSeries], chosen: int) -> OmeImage | None:
+    """What the OME-XML says of a series; tifffile leaves images out that have no pixels."""
+    if len(images) == len(all_series):
+        return images[chosen]
+    named = [image for image in images if image.name == all_series[chosen].name]
+    return named[0] if len(named) == 1 else None
+
+
+def require_room(path: Path, shape: Sequence[int], nbytes: int, max_bytes: int) -> None:
+    """Refuse an image of more bytes than are to be decoded at once, naming its shape."""
+    if nbytes > max_bytes:
         raise RetinaJError(
-            f"{path} says that its image is {' x '.join(map(str, series.shape))}, {size / 2**30:,.1f} GiB; "
+            f"{path} says that its image is {' x '.join(map(str, shape))}, {nbytes / 2**30:,.1f} GiB; "
             f"RetinaJ reads up to {max_bytes / 2**30:.0f} GiB at once. Crop it, or save fewer frames."
         )
-    name = _UNSUPPORTED.get(int(series.keyframe.photometric))
-    if name is not None:
-        raise RetinaJError(f"{path} stores its colours as {name}; save it as RGB or as grey channels.")
-    return series, _name_axes(path, series)
 
 
-def _name_axes(path: Path, series: tifffile.TiffPageSeries) -> list[str]:
-    axes = [axis for axis, _ in zip(series.axes, series.shape, strict=True)]
-    unnamed = [at for at, axis in enumerate(axes) if axis in _UNNAMED and series.shape[at] > 1]
-    spare = [axis for axis in "ZT" if axis not in axes]
-    if len(unnamed) == 1 and spare:
-        axes[unnamed[0]] = spare[0]
-    names = [axis.lower() for axis in axes]
-    for at, axis in enumerate(names):
-        if axis not in "tczyxs":
-            if series.shape[at] > 1:
-                raise RetinaJError(
-                    f"{path} has the axes {series.axes} with the lengths {series.shape}; RetinaJ knows "
-                    "T, C, Z, Y, X. Open it in ImageJ, set the dimensions (Image > Hyperstacks) and save it."
-                )
-            names[at] = f"{axis}{at}"  # of length one: squeezed away; unique, because a letter may come twice
-    coloured = "s" in names and series.shape[names.index("s")] > 1
-    if coloured and "c" in names and series.shape[names.index("c")] > 1:
-        raise RetinaJError(f"{path} has channels that are RGB each; split the channels or make it one RGB.")
-    if "s" in names and "c" in names:  # one of them has length one
-        spare_axis = "c" if coloured else "s"
-        names[names.index(spare_axis)] = f"{spare_axis}0"
-    return names
+def _lazy(path: Path, layout: TiffLayout, number: int | None) -> Any:
+    series = layout.series
+    stored = _as_zarr(series).chunks if _contiguous_at(series) is None else [1] * len(series.shape)
+    inner = [layout.axes.index(axis) for axis in ("s", "x", "y") if axis in layout.axes]
+    block = block_shape(series.shape, stored, series.dtype.itemsize, inner)
+    return LazyPixels(path, series.shape, series.dtype, partial(_read_block, path, number)).to_dask(block)
 
 
-def _require_whole(path: Path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
-    """Refuse a file that ends before its pixels do: tifffile would fill the rest with zeros."""
-    available = file.filehandle.size
-    if series.dataoffset is not None:
-        needed = series.dataoffset + series.nbytes
-    else:
-        ends = [
-            offset + count
-            for page in series.pages
-            if page is not None
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
-            if page.parent is file
-        ]
-        needed = max(ends, default=0)
-    if needed > available:
-        raise RetinaJError(f"{path} is cut short: its pixels need {needed:,} bytes, it has {available:,}.")
+def _read_block(path: Path, number: int | None, index: Index) -> NDArray[Any]:
+    with _open(path) as file:
+        series = file.series[(number or 1) - 1]
+        start = _contiguous_at(series)
+        if start is None:
+            return np.asarray(_as_zarr(series)[index])
+        dtype = series.dtype.newbyteorder(file.byteorder)
+        return np.array(np.memmap(path, dtype, mode="r", offset=start, shape=series.shape)[index])
 
 
-def _is_indexed_colour(file: tifffile.TiffFile, page: Any) -> bool:
-    # ImageJ stores a look-up table as a palette; there the pixel values are intensities, not colour numbers.
-    return page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None and not file.is_imagej
+def _contiguous_at(series: tifffile.TiffPageSeries) -> int | None:
+    """Where the pixels lie in the file one after the other, as numbers; tifffile would read a page of them at least."""
+    return None if series.dtype == np.bool_ else series.dataoffset
 
 
-def _apply_palette(pixels: NDArray[Any], page: Any, axes: list[str]) -> tuple[NDArray[Any], list[str]]:
-    palette = (np.asarray(page.colormap) >> 8).astype(np.uint8)  # [3, entries], stored with 16 bits
-    return np.moveaxis(palette[:, pixels], 0, -1), [*axes, "s"]
+def _as_zarr(series: tifffile.TiffPageSeries) -> Any:
+    import zarr
+
+    return zarr.open_array(series.aszarr(level=0), mode="r")
 
 
-def _colour_samples(page: Any, samples: int) -> int:
-    """How many of the samples of a pixel are colour: alpha and other extras follow them."""
-    if page.photometric in _COLOUR:
-        return min(samples, 3)
-    alpha = [extra for extra in page.extrasamples if int(extra) in (1, 2)]
-    return max(1, samples - len(alpha))
+def _map_palette(pixels: Any, palette: NDArray[np.uint8]) -> Any:
+    return pixels.map_blocks(
+        partial(_look_up, palette), dtype=np.uint8, new_axis=pixels.ndim, chunks=(*pixels.chunks, (palette.shape[1],))
+    )
 
 
-def _physical_size(file: tifffile.TiffFile, page: Any) -> dict[str, float | str] | None:
-    """The size of a pixel where ImageJ states one; the resolution of other files is for printers."""
-    metadata = file.imagej_metadata or {}
-    unit = str(metadata.get("unit", ""))
-    if not unit or unit in ("pixel", "px", "inch"):
-        return None
-    size: dict[str, float | str] = {"unit": unit.replace("\\u00B5", "µ")}
-    for axis, tag in (("x", "XResolution"), ("y", "YResolution")):
-        value = page.tags.valueof(tag)
-        if not value or not value[0]:
-            return None
-        size[axis] = value[1] / value[0]
-    if "spacing" in metadata:
-        size["z"] = float(metadata["spacing"])
-    return size
+def _look_up(palette: NDArray[np.uint8], pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    return palette[pixels]

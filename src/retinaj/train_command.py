@@ -8,9 +8,23 @@ from typing import Annotated, Any, Literal
 import typer
 
 from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.command_line import Annotations, Images, Names, console
+from retinaj.augmentation import AugmentationConfig
+from retinaj.augmentation.strengths import list_strengths, parse_strengths
+from retinaj.command_line import Annotations, Images, Names, Validation, console, validation_choice
 from retinaj.errors import RetinaJError
 from retinaj.network.config import BACKBONES
+from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
+
+Augment = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="How training windows vary, as in 'rotate=30 blur=1.5 mosaic=0.5'; 'none' turns everything off first. Names, "
+        "ranges and defaults:\n\n" + "\n\n".join(list_strengths(AugmentationConfig()))
+    ),
+]
+
+_PANEL = "How the network learns"
+_NETWORK = "The network"
 
 
 def _backbone(value: str | None) -> str | None:
@@ -25,12 +39,7 @@ def train(
     annotations: Annotations,
     output: Annotated[Path, typer.Option(help="Model folder to make.")],
     names: Names = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(
-            help="Share of the images (0.2), a text file (.txt) of names, or annotations of their own. [default: 0.2]"
-        ),
-    ] = None,
+    validation: Validation = None,
     backbone: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(BACKBONES)}. [default: light]", callback=_backbone)
     ] = None,
@@ -41,16 +50,103 @@ def train(
         str | None,
         typer.Option(help="Start from this model: a model folder, or a package (zip, folder, rdf.yaml, https://…#sha256=…)."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="[default: 40]")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Train for about this long: fits the number of epochs. [default: 35]")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="[default: as many as fit into --minutes on this machine]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Training windows in a step. [default: 4]")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop when validation AP has not risen for so many epochs. [default: never]")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest, after warm-up. [default: 0.001]")] = None,
+    optimizer: Annotated[
+        Literal["adamw", "adam", "sgd"] | None, typer.Option(help="[default: adamw]", rich_help_panel=_PANEL)
+    ] = None,
+    schedule: Annotated[
+        Literal["cosine", "constant", "step", "plateau"] | None,
+        typer.Option(help="How the learning rate goes on after warm-up. [default: cosine]", rich_help_panel=_PANEL),
+    ] = None,
+    plateau: Annotated[
+        int | None,
+        typer.Option(
+            help="With that schedule, epochs without gain before the rate is halved. [default: 5]", rich_help_panel=_PANEL
+        ),
+    ] = None,
+    warmup_steps: Annotated[
+        int | None, typer.Option(help="Steps in which the learning rate rises. [default: 200]", rich_help_panel=_PANEL)
+    ] = None,
+    accumulate: Annotated[
+        int | None, typer.Option(help="Batches averaged before weights change. [default: 1]", rich_help_panel=_PANEL)
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Of adamw and sgd. [default: 0.01]", rich_help_panel=_PANEL)
+    ] = None,
+    clip_norm: Annotated[float | None, typer.Option(help="Longest gradient. [default: 10]", rich_help_panel=_PANEL)] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(help="Share of the average kept in a step; 0 averages nothing. [default: 0.999]", rich_help_panel=_PANEL),
+    ] = None,
+    freeze: Annotated[
+        Literal["none", "stage2", "stage3", "stage4", "stage5", "backbone"] | None,
+        typer.Option(
+            help="Do not train the backbone up to this stage. [default: stage2 with --imagenet-weights, else none]",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    freeze_batch_norm: Annotated[
+        bool | None,
+        typer.Option(
+            "--freeze-batch-norm/--train-batch-norm",
+            help="Of the backbone. [default: frozen with --imagenet-weights]",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    balance: Annotated[
+        Literal["none", "weights", "sampling"] | None,
+        typer.Option(
+            help="Make up for rare classes in the loss, or by showing them more often. [default: none]", rich_help_panel=_PANEL
+        ),
+    ] = None,
+    hard_images: Annotated[
+        float | None,
+        typer.Option(
+            help="Show images more often the higher their loss: 0 not, 1 in proportion. [default: 0]", rich_help_panel=_PANEL
+        ),
+    ] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(help="Ask for so much less than a score of 1. [default: 0]", rich_help_panel=_PANEL)
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "mixed_bfloat16"] | None,
+        typer.Option(help="[default: mixed on a GPU that is fast at it, else float32]", rich_help_panel=_PANEL),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
-    box_loss: Annotated[Literal["giou", "smooth_l1"] | None, typer.Option(help="[default: giou]")] = None,
-    assignment: Annotated[Literal["atss", "iou"] | None, typer.Option(help="[default: atss]")] = None,
-    focal_alpha: Annotated[float | None, typer.Option(help="Weight of objects in the class loss. [default: 0.25]")] = None,
-    focal_gamma: Annotated[float | None, typer.Option(help="Focus on what is scored badly. [default: 2]")] = None,
-    class_weight: Annotated[float | None, typer.Option(help="Of the class loss. [default: 1]")] = None,
-    box_weight: Annotated[float | None, typer.Option(help="Of the localisation loss. [default: 2]")] = None,
+    box_loss: Annotated[
+        Literal["giou", "ciou", "smooth_l1"] | None, typer.Option(help="[default: giou]", rich_help_panel=_PANEL)
+    ] = None,
+    assignment: Annotated[
+        Literal["atss", "iou"] | None, typer.Option(help="Which anchors learn a box. [default: atss]", rich_help_panel=_PANEL)
+    ] = None,
+    focal_alpha: Annotated[
+        float | None, typer.Option(help="Weight of objects in the class loss. [default: 0.25]", rich_help_panel=_PANEL)
+    ] = None,
+    focal_gamma: Annotated[
+        float | None, typer.Option(help="Focus on what is scored badly. [default: 2]", rich_help_panel=_PANEL)
+    ] = None,
+    class_weight: Annotated[float | None, typer.Option(help="Of the class loss. [default: 1]", rich_help_panel=_PANEL)] = None,
+    box_weight: Annotated[
+        float | None, typer.Option(help="Of the localisation loss. [default: 2]", rich_help_panel=_PANEL)
+    ] = None,
+    norm: Annotated[
+        Literal["group", "batch"] | None,
+        typer.Option(help="GroupNorm or BatchNorm, in heads and light backbones. [default: group]", rich_help_panel=_NETWORK),
+    ] = None,
+    separable: Annotated[
+        bool, typer.Option("--separable", help="Separable convolutions in pyramid and heads.", rich_help_panel=_NETWORK)
+    ] = False,
+    pyramid_width: Annotated[
+        int | None, typer.Option(help="Channels of pyramid and heads. [default: 64]", rich_help_panel=_NETWORK)
+    ] = None,
     levels: Annotated[
         str | None, typer.Option(help="First and last pyramid level, as in 3-7. [default: fitted to the boxes]")
     ] = None,
@@ -60,24 +156,45 @@ def train(
     window: Annotated[
         int | None, typer.Option(help="Side of the training windows, downsampled pixels. [default: fitted to the boxes]")
     ] = None,
+    augment: Augment = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in OUTPUT.")] = False,
     format_name: Format = None,
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Train a model on annotated images."""
     from retinaj.training.run_folder import load_run
     from retinaj.training.settings import TrainingSettings
 
-    share, validation_list = _validation(validation)
+    share, validation_list = validation_choice(validation)
     given: dict[str, Any] = {
         "backbone": backbone,
         "imagenet_weights": imagenet_weights or None,
+        "minutes": minutes,
         "epochs": epochs,
         "batch_size": batch_size,
+        "patience": patience,
         "learning_rate": learning_rate,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "plateau": plateau,
+        "warmup_steps": warmup_steps,
+        "accumulate": accumulate,
+        "weight_decay": weight_decay,
+        "clip_norm": clip_norm,
+        "ema": ema,
+        "freeze": freeze,
+        "freeze_batch_norm": freeze_batch_norm,
+        "balance": balance,
+        "hard_images": hard_images,
+        "label_smoothing": label_smoothing,
         "validation": share,
+        "precision": precision,
         "seed": seed,
         "box_loss": box_loss,
         "assignment": assignment,
@@ -85,6 +202,9 @@ def train(
         "focal_gamma": focal_gamma,
         "class_weight": class_weight,
         "box_weight": box_weight,
+        "norm": norm,
+        "separable": separable or None,
+        "pyramid_width": pyramid_width,
         "levels": _levels(levels),
         "downsampling": downsampling,
         "window": window,
@@ -94,7 +214,14 @@ def train(
     start = context.obj(weights_from) if weights_from is not None else None
     tied = start.settings() if start is not None else {}
     base = load_run(output).record.training.settings.model_dump() if resume else tied
+    if augment:
+        recorded = base.get("augmentation")
+        chosen["augmentation"] = parse_strengths(
+            augment, AugmentationConfig() if recorded is None else AugmentationConfig(**recorded)
+        )
     settings = _checked(TrainingSettings, base | chosen)
+    planes = change_planes(settings.planes, given_planes(axes, series, channels, z))
+    settings = settings.model_copy(update={"planes": planes})
 
     from retinaj.training.train import train as run_training  # TensorFlow, only now
 
@@ -110,16 +237,6 @@ def train(
         resume=resume,
         console=console,
     )
-
-
-def _validation(value: str | None) -> tuple[float | None, Path | None]:
-    """A share, or a list of names."""
-    if value is None:
-        return None, None
-    try:
-        return float(value), None
-    except ValueError:
-        return None, Path(value)
 
 
 def _levels(value: str | None) -> tuple[int, int] | None:

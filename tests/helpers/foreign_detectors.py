@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 BOX = 8
+MASKS, ROWS = 3, 50
 
 
 def detector(
@@ -19,7 +20,8 @@ def detector(
     """A detector whose boxes are 8 pixels wide round the pixels brighter than 0.5; the class is 1 where x is even.
 
     Args:
-        form: `torchvision`, `rows` or `raw`: the outputs.
+        form: the outputs: `torchvision`, or `torchvision_scores_first`, as of its one-stage detectors; `rows` or `raw`, or with
+            masks, as of Ultralytics's segmentation: `rows_and_masks` or `raw_and_masks`.
         size: (y, x) if only this size goes.
         layout: `nchw`, `nhwc` or `chw`.
         opset: of the operators.
@@ -27,6 +29,7 @@ def detector(
     """
     sides: list[Any] = list(size or ("h", "w"))
     shape: list[Any] = {"nchw": [1, 3, *sides], "nhwc": [1, *sides, 3], "chw": [3, *sides]}[layout]
+    masks = MASKS if form.endswith("masks") else 0
     constants = {
         "grey_axis": np.array(0),
         "threshold": np.array(0.5, np.float32),
@@ -38,8 +41,12 @@ def detector(
         "column": np.array([-1, 1]),
         "side": np.array(BOX, np.float32),
         "class_numbers": np.arange(classes, dtype=np.float32).reshape(1, -1),
-        "batch": np.array([1, -1, 6]),
-        "batch_raw": np.array([1, 4 + classes, -1]),
+        "batch": np.array([1, -1, 6 + masks]),
+        "batch_raw": np.array([1, 4 + classes + masks, -1]),
+        "no_rows": np.zeros((ROWS, 6 + masks), np.float32),
+        "start": np.array([0]),
+        "stop": np.array([ROWS]),
+        "row_axis": np.array([0]),
         "first": np.array(1, np.int64),
         "zero": np.array(0.0, np.float32),
     }
@@ -67,10 +74,13 @@ def detector(
     ]
     outputs = {
         "torchvision": [("boxes", FLOAT, ["n", 4]), ("labels", INT64, ["n"]), ("scores", FLOAT, ["n"])],
+        "torchvision_scores_first": [("boxes", FLOAT, ["n", 4]), ("scores", FLOAT, ["n"]), ("labels", INT64, ["n"])],
         "rows": [("output0", FLOAT, [1, "n", 6])],
+        "rows_and_masks": [("output0", FLOAT, [1, ROWS, 6 + MASKS])],
         "raw": [("output0", FLOAT, [1, 4 + classes, "a"])],
+        "raw_and_masks": [("output0", FLOAT, [1, 4 + classes + MASKS, "a"])],
     }[form]
-    if form == "torchvision":
+    if form.startswith("torchvision"):
         nodes += [node("Cast", ["odd"], ["odd_whole"], to=INT64), node("Add", ["odd_whole", "first"], ["labels"])]
     elif form == "rows":
         nodes += [
@@ -79,6 +89,16 @@ def detector(
             node("Concat", ["boxes", "score_column", "odd_column"], ["rows"], axis=1),
             node("Reshape", ["rows", "batch"], ["output0"]),
         ]
+    elif form == "rows_and_masks":  # always as many rows, as of `nms=True`: those of no box are zeros
+        nodes += [
+            node("Reshape", ["scores", "column"], ["score_column"]),
+            node("Reshape", ["odd", "column"], ["odd_column"]),
+            *[node("Identity", ["score_column"], [f"mask{at}"]) for at in range(MASKS)],
+            node("Concat", ["boxes", "score_column", "odd_column", *(f"mask{at}" for at in range(MASKS))], ["found"], axis=1),
+            node("Concat", ["found", "no_rows"], ["rows"], axis=0),
+            node("Slice", ["rows", "start", "stop", "row_axis"], ["rows_cut"]),
+            node("Reshape", ["rows_cut", "batch"], ["output0"]),
+        ]
     else:
         nodes += [
             node("Reshape", ["scores", "column"], ["score_column"]),
@@ -86,7 +106,8 @@ def detector(
             node("Equal", ["odd_column", "class_numbers"], ["is_class"]),
             node("Where", ["is_class", "score_column", "zero"], ["class_scores"]),
             node("Sub", ["high", "low"], ["wh"]),
-            node("Concat", ["xy", "wh", "class_scores"], ["anchors"], axis=1),
+            *[node("Identity", ["score_column"], [f"mask{at}"]) for at in range(masks)],
+            node("Concat", ["xy", "wh", "class_scores", *(f"mask{at}" for at in range(masks))], ["anchors"], axis=1),
             node("Transpose", ["anchors"], ["columns"], perm=[1, 0]),
             node("Reshape", ["columns", "batch_raw"], ["output0"]),
         ]
@@ -98,7 +119,10 @@ def detector(
         [helper.make_tensor_value_info(name, kind, dims) for name, kind, dims in outputs],
         [numpy_helper.from_array(array, name) for name, array in constants.items() if name in used],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    if masks:
+        model.metadata_props.add(key="task", value="segment")
+    return model
 
 
 def spots(size: tuple[int, int], *places: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -120,13 +121,11 @@ def same(one, other, limits=frozenset(), details=(), precision=PRECISION):
             )
 
 
-@settings(max_examples=2 * len(PAIRS), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=len(PAIRS), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_there_and_back_between_any_two_formats(data, images):
     first, second = data.draw(st.sampled_from(PAIRS), label="formats")
     held = first.holds & second.holds
-    if "coco" in (first.name, second.name):
-        held -= {"score"}  # its reader leaves them out so far
     made = data.draw(any_annotations(held))
     limits = first.limits | second.limits
     with tempfile.TemporaryDirectory() as name:
@@ -146,7 +145,10 @@ def test_there_and_back_between_any_two_formats(data, images):
         said = " ".join((*there.notes, *back.notes))
         blanks = any(" " in name for each in made for name in each.boxes.names)
         assert ("written as _" in said) == (blanks and "blank" in second.limits - first.limits)
-        assert "left out" not in said
+        # ImageJ's writer adds a colour, and the class as a property: those may go again.
+        said_lost = re.sub(r" \([\d,]+\)", "", ", ".join(re.findall(r"cannot hold (.*?): left out", said)))
+        lost = set(filter(None, said_lost.split(", ")))
+        assert lost <= ({"colours", "properties of single objects"} if "imagej" in (first.name, second.name) else set())
 
 
 # --- real files

@@ -184,11 +184,11 @@ def test_annotation_found_by_filename_inside(folders):
         load_dataset(images, annotations)
 
 
-def test_stacks_are_refused(folders):
+def test_boxes_that_do_not_say_on_which_plane_they_lie_are_refused(folders):
     images, annotations = folders
     (images / "a.png").unlink()
     tifffile.imwrite(images / "a.tif", np.zeros((3, 10, 20), np.uint8), imagej=True, metadata={"axes": "ZYX"})
-    with pytest.raises(RetinaJError, match=r"a\.tif is a stack \(z = 3\)"):
+    with pytest.raises(RetinaJError, match=r"a\.tif: the image is a stack \(z = 3\)"):
         load_dataset(images, annotations)
 
 

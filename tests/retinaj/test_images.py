@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import xarray as xr
 from PIL import Image
 
 from retinaj.errors import RetinaJError
-from retinaj.images import find_images, read_header, read_image
+from retinaj.images import find_images, open_image, read_header, read_image
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 7), np.uint8)
@@ -27,6 +28,7 @@ def read_both(path: Path):
     assert list(image.sizes) == list(header.sizes)
     assert image.dtype == header.dtype
     assert image.dtype.isnative
+    assert image.attrs == header.attrs
     return image
 
 
@@ -96,14 +98,18 @@ def test_png_palette_becomes_rgb_also_when_all_grey(tmp_path, transparent):
     np.testing.assert_array_equal(image, np.repeat((GREY // 64 * 80)[None], 3, axis=0))
 
 
-def test_tiff_palette_is_colour_but_an_imagej_look_up_table_is_not(tmp_path):
-    table = np.zeros((3, 256), np.uint16)
-    table[1] = np.arange(256) * 257
+def test_tiff_palette_is_colour_but_a_look_up_table_is_not(tmp_path):
+    colours = RNG.integers(0, 256, (3, 256)).astype(np.uint16) * 257
     path = tmp_path / "palette.tif"
-    tifffile.imwrite(path, GREY, photometric="palette", colormap=table)
-    np.testing.assert_array_equal(read_both(path), np.stack([GREY * 0, GREY, GREY * 0]))
-    path = tmp_path / "lut.tif"
-    tifffile.imwrite(path, GREY, photometric="palette", colormap=table, description="ImageJ=1.54p\n", metadata=None)
+    tifffile.imwrite(path, GREY, photometric="palette", colormap=colours)
+    np.testing.assert_array_equal(read_both(path), colours[:, GREY] // 257)
+    np.testing.assert_array_equal(open_image(path, lazy_above=0), colours[:, GREY] // 257)
+    path = tmp_path / "labels.tif"  # ImageJ stores the table of a label image with it
+    tifffile.imwrite(path, GREY, photometric="palette", colormap=colours, description="ImageJ=1.54p\n", metadata=None)
+    np.testing.assert_array_equal(read_both(path), GREY)
+    path = tmp_path / "green.tif"  # as microscopes write a fluorescence channel
+    green = np.stack([np.zeros(256), np.arange(256) * 257, np.zeros(256)]).astype(np.uint16)
+    tifffile.imwrite(path, GREY, photometric="palette", colormap=green)
     np.testing.assert_array_equal(read_both(path), GREY)
 
 
@@ -169,11 +175,104 @@ def test_plain_pages_are_slices_and_axes_of_one_vanish(tmp_path):
 def test_ome_tiff_and_planar_rgb(tmp_path):
     path = tmp_path / "a.ome.tif"
     pixels = RNG.integers(0, 256, (2, 3, 5, 7), np.uint8)
-    tifffile.imwrite(path, pixels, metadata={"axes": "CZYX"})
-    np.testing.assert_array_equal(read_both(path), pixels)
+    size = {"PhysicalSizeX": 0.2, "PhysicalSizeY": 0.3, "PhysicalSizeZ": 1.5}
+    tifffile.imwrite(path, pixels, metadata={"axes": "CZYX", "Channel": {"Name": ["DAPI", "GFP"]}, **size})
+    image = read_both(path)
+    np.testing.assert_array_equal(image, pixels)
+    assert image.attrs["channel_names"] == ("DAPI", "GFP")
+    assert image.attrs["physical_size"] == {"unit": "µm", "x": 0.2, "y": 0.3, "z": 1.5}
     path = tmp_path / "planar.tif"
     tifffile.imwrite(path, RGB.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
     np.testing.assert_array_equal(read_both(path), RGB.transpose(2, 0, 1))
+
+
+COMPRESSIONS = {
+    "plain": {},
+    "rgb": {"photometric": "rgb"},
+    "lzw": {"compression": "lzw"},
+    "deflate": {"compression": "zlib", "rowsperstrip": 7, "predictor": True},
+    "zstd": {"compression": "zstd", "tile": (32, 32)},
+    "packbits": {"compression": "packbits"},
+    "lzma": {"compression": "lzma"},
+    "jpeg": {"compression": "jpeg", "tile": (32, 32)},
+    "jpeg2000": {"compression": "jpeg2000", "tile": (32, 32)},
+    "bigtiff": {"bigtiff": True, "byteorder": ">"},
+}
+
+
+@pytest.mark.parametrize("kind", COMPRESSIONS)
+def test_compressed_tiled_and_big_tiffs_whole_and_lazily(tmp_path, kind):
+    shape = (3, 50, 45, 3) if kind == "rgb" else (3, 50, 45)
+    pixels = RNG.integers(0, 256, shape).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **({"photometric": "minisblack"} | COMPRESSIONS[kind]))
+    image, lazy = read_both(tmp_path / "a.tif"), open_image(tmp_path / "a.tif", lazy_above=0)
+    assert lazy.chunks is not None
+    assert image.chunks is None
+    expected = pixels.transpose(3, 0, 1, 2) if kind == "rgb" else pixels
+    if kind == "jpeg":
+        assert abs(image.astype(int) - expected).mean() < 20
+    else:
+        np.testing.assert_array_equal(image, expected)
+    xr.testing.assert_identical(lazy.compute(), image)
+
+
+def test_a_format_that_is_not_known_to_be_safe_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY, compression="png")
+    with pytest.raises(RetinaJError, match=r"a\.tif is packed with PNG, which RetinaJ does not open"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_slice_labels_of_imagej_name_the_channels(tmp_path):
+    pixels = RNG.integers(0, 256, (2, 3, 5, 7), np.uint8)
+    for labels, names in ((["DAPI", "GFP", "RFP"] * 2, ("DAPI", "GFP", "RFP")), ([f"plane {at}" for at in range(6)], None)):
+        tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "ZCYX", "Labels": labels})
+        assert read_both(tmp_path / "a.tif").attrs.get("channel_names") == names
+
+
+def test_one_of_several_series(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        writer.write(GREY, metadata={"Name": "overview"})
+        writer.write(np.stack([DEEP, DEEP + np.uint16(1)]), metadata={"Name": "detail", "axes": "ZYX"})
+    assert read_header(path).series == ("overview", "detail")
+    np.testing.assert_array_equal(read_both(path), GREY)
+    detail = read_image(path, series=2)
+    np.testing.assert_array_equal(detail, np.stack([DEEP, DEEP + np.uint16(1)]))
+    xr.testing.assert_identical(open_image(path, series=2, lazy_above=0).compute(), detail)
+    with pytest.raises(RetinaJError, match=r"series is 3, but .*a\.ome\.tif holds 2: 1 'overview', 2 'detail'"):
+        read_image(path, series=3)
+
+
+def test_a_wrong_guess_at_the_axes_is_corrected(tmp_path):
+    path = tmp_path / "a.tif"
+    pixels = RNG.integers(0, 256, (4, 5, 7), np.uint8)
+    with tifffile.TiffWriter(path) as writer:
+        for page in pixels:
+            writer.write(page, metadata=None, contiguous=False)
+    assert read_image(path).dims == ("z", "y", "x")
+    assert read_image(path, axes="TYX").dims == ("t", "y", "x")
+    np.testing.assert_array_equal(read_image(path, axes="cxy"), pixels.transpose(0, 2, 1))
+    assert dict(read_header(path, axes="cyx").sizes) == {"c": 4, "y": 5, "x": 7}
+    for wrong in ("tzyx", "yx", "ttyx", "qyx", "tzy"):
+        with pytest.raises(RetinaJError, match=rf"axes is '{wrong}', but .*a\.tif .* = 4, Y = 5, X = 7\. Expected .* 'tyx'"):
+            read_image(path, axes=wrong)
+
+
+def test_axes_that_the_file_leaves_open_can_be_named(tmp_path):
+    pixels = RNG.integers(0, 256, (2, 4, 5, 7), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", metadata={"axes": "QQYX"})
+    with pytest.raises(RetinaJError, match="Say which is which with --axes"):
+        read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", axes="ctyx"), pixels.transpose(1, 0, 2, 3))
+
+
+def test_pictures_have_rows_columns_and_colours_only(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png", axes="yxc", series=1).dims == ("c", "y", "x")
+    with pytest.raises(RetinaJError, match="is a PNG or JPEG"):
+        read_image(tmp_path / "a.png", axes="zyx")
+    with pytest.raises(RetinaJError, match="series is 2"):
+        read_image(tmp_path / "a.png", series=2)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -228,7 +327,7 @@ REASONS = {
     "cmyk": "CMYK",
     "complex": "complex",
     "vast": "29,802.3 GiB",
-    "loop": "without any image",
+    "loop": "leads back to an earlier one",
     "rubbish": "without any image",
 }
 
@@ -285,3 +384,12 @@ def test_real_microscopy_files(shared_data, name, sizes, dtype):
     assert dict(image.sizes) == sizes
     assert image.dtype == dtype
     assert image.max() > image.min()
+    lazy = open_image(shared_data / name, lazy_above=0)
+    assert lazy.chunks is not None
+    xr.testing.assert_identical(lazy.compute(), image)
+
+
+def test_physical_size_of_a_real_stack(shared_data):
+    size = read_header(shared_data / "stacks" / "xyzc_16bit__spots.tif").attrs["physical_size"]
+    assert size["unit"] == "µm"
+    assert size["z"] == pytest.approx(0.4)

@@ -99,6 +99,24 @@ def test_gigantic_network_is_refused(folder: Path) -> None:
         open_model(folder)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_classes": 10_000, "anchors": {"scales": [1.0] * 9, "aspect_ratios": [1.0] * 9}},
+        {"pyramid_width": 512, "head_depth": 8},
+    ],
+)
+def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(
+    folder: Path, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retinaj.network.retinanet.build_network", pytest.fail)
+    network = json.loads((folder / "model.json").read_text())["network"] | changes
+    names = [str(number) for number in range(network["num_classes"])]
+    change_record(folder, network=network, class_names=names)
+    with pytest.raises(RetinaJError, match=r"model\.weights\.h5 holds .* bytes of weights; the network .* needs at least"):
+        open_model(folder)
+
+
 def test_other_weights_than_named_are_refused(folder: Path) -> None:
     path = folder / "model.weights.h5"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
@@ -137,7 +155,7 @@ def test_pickle_instead_of_weights_is_not_executed(folder: Path, tmp_path: Path)
         def __reduce__(self):
             return (Path.touch, (tmp_path / "executed",))
 
-    (folder / "model.weights.h5").write_bytes(pickle.dumps(Bomb()))
+    (folder / "model.weights.h5").write_bytes(pickle.dumps(Bomb()) + bytes(100_000))  # of no suspicious size
     seal(folder)
     with pytest.raises(RetinaJError, match="not a readable weights file"):
         open_model(folder)

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from nms_reference import greedy
 
-from retinaj.boxes import iou_matrix
 from retinaj.network.nms import ROUNDS, greedy_nms
 
 OVERLAP = 0.5
-
-
-def greedy(boxes: NDArray[np.float32], labels: NDArray[np.int64], overlap: float) -> NDArray[np.bool_]:
-    """Which boxes, best first, are kept by greedy NMS, as everyone writes it."""
-    rivals = (iou_matrix(boxes, boxes) > overlap) & (labels[:, None] == labels)
-    kept = np.zeros(len(boxes), bool)
-    for index in range(len(boxes)):
-        kept[index] = not (rivals[index] & kept).any()
-    return kept
 
 
 def test_below_its_depth_nms_keeps_every_box_of_a_chain() -> None:

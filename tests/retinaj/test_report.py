@@ -54,7 +54,7 @@ def record(class_names: tuple[str, ...] = ("cell", "debris")) -> ModelRecord:
         network=NetworkConfig(num_classes=len(class_names)),
         normalization=FixedScale(),
         training=TrainingRecord(
-            settings=TrainingSettings(seed=77),
+            settings=TrainingSettings(seed=77, epochs=40),
             window=256,
             images=12,
             boxes=345,

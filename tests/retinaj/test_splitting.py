@@ -242,7 +242,8 @@ def test_folders_as_groups():
 
 
 def test_planes_of_one_file_stay_together():
-    planes = [Sample(f"stack{at // 5}_z{at % 5}", FOLDER / f"stack{at // 5}.tif", sample("x.png", 0).boxes) for at in range(40)]
+    boxes = sample("x.png", 0).boxes
+    planes = [Sample(f"stack{at // 5}_z{at % 5}", FOLDER / f"stack{at // 5}.tif", boxes, (0, at % 5)) for at in range(40)]
     split = split_dataset(dataset(*planes), FOLDER, validation=0.25, test=0.25, seed=0)
     assert [(len(part.samples), len(part.names)) for part in split.parts] == [(20, 4), (10, 2), (10, 2)]
     assert sorted(name for part in split.parts for name in part.names) == [f"stack{at}.tif" for at in range(8)]

@@ -192,6 +192,36 @@ def test_imagenet_weights_that_cannot_be_fetched_leave_nothing_behind(
     assert not (tmp_path / "model").exists()
 
 
+def test_a_run_of_undecided_length_fits_its_epochs_and_stops_when_it_gains_no_more(
+    data: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """At no learning rate AP stays: the best epoch is the first, so that each patience runs out."""
+    changes = {
+        "epochs": None,
+        "minutes": 1e-6,
+        "patience": 2,
+        "learning_rate": 1e-30,
+        "optimizer": "sgd",
+        "schedule": "plateau",
+    }
+    others = {"plateau": 1, "balance": "sampling", "hard_images": 1.0, "freeze": "stage3", "warmup_steps": 0}
+    settings = TrainingSettings(**(QUICK.model_dump() | changes | others))
+    screen = io.StringIO()
+    record = train(*data, tmp_path / "model", settings=settings, console=Console(file=screen, width=200))
+    assert record.training.settings.epochs == 10  # the fewest
+    assert f"10 epochs fit into {1e-6:g} minutes" in screen.getvalue()
+    assert "10 epochs will take about" in screen.getvalue()
+    assert "Stopped early: validation AP has not risen for 2 epochs" in screen.getvalue()
+    rows = list(csv.DictReader((tmp_path / "model" / "training" / "history.csv").open()))
+    assert [(row["epoch"], row["learning_rate"]) for row in rows] == [("1", "1e-30"), ("2", "1e-30"), ("3", "5e-31")]
+    with np.load(tmp_path / "model" / "training" / "state.npz") as state:
+        assert np.isfinite(state["image_loss"]).all()
+    screen = io.StringIO()
+    train(*data, tmp_path / "model", resume=True, console=Console(file=screen, width=200))
+    assert "Stopped early" in screen.getvalue()
+    assert len(list(csv.DictReader((tmp_path / "model" / "training" / "history.csv").open()))) == 3
+
+
 def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
     images, annotations = write_discs(tmp_path, 4)
     for path in annotations.iterdir():
@@ -224,7 +254,11 @@ def test_sixteen_bit_images_are_normalised_by_percentiles(data: tuple[Path, Path
 
 
 @pytest.mark.parametrize(
-    "changes", [{"box_loss": "smooth_l1", "assignment": "iou"}, {"backbone": "mobilenet_v2", "levels": (3, 5)}]
+    "changes",
+    [
+        {"box_loss": "smooth_l1", "assignment": "iou", "precision": "mixed_bfloat16"},
+        {"backbone": "mobilenet_v2", "levels": (3, 5), "norm": "batch", "separable": True, "box_loss": "ciou", "accumulate": 2},
+    ],
 )
 def test_other_losses_and_backbones_train(data: tuple[Path, Path], tmp_path: Path, changes: dict[str, object]) -> None:
     settings = TrainingSettings(**(QUICK.model_dump() | {"epochs": 1} | changes))

@@ -208,6 +208,24 @@ def test_the_model_is_opened_once(run_macro: RunMacro, models: Path, grey_image:
     assert len(opened) == 1
 
 
+@pytest.mark.parametrize(("most", "told"), [(2, True), (50, False)])
+def test_as_many_boxes_as_the_model_can_give_are_told_in_the_log(
+    run_macro: RunMacro,
+    imagej: Classes,
+    models: Path,
+    grey_image: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    told: bool,
+) -> None:
+    detector = replace(fake_detector(1), max_detections=most)
+    monkeypatch.setattr(command, "_MODELS", Models(open_model=lambda path: detector))
+    done = run_macro(detect(grey_image, models / "grey model") + 'print("GONE ON");')
+    assert ("an image.tif there are 2 boxes, as many as the model can give" in done.printed) == told
+    assert "GONE ON" in done.printed
+    assert len(in_manager(imagej)) > 2
+
+
 # --- failures -------------------------------------------------------------------------------------------------------------
 
 

@@ -36,9 +36,9 @@ def run(found: WrappedDetector, image: NDArray[np.uint8], overlap: float = 1.0) 
 
 @pytest.mark.parametrize("opset", [11, 13, 18])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc", "chw"])
-@pytest.mark.parametrize(("form", "outputs"), [("torchvision", "torchvision"), ("rows", "ultralytics"), ("raw", "ultralytics")])
-def test_boxes_of_a_graph_of_free_size(form: str, outputs: str, layout: str, opset: int) -> None:
-    found = wrapped(detector(form, layout=layout, opset=opset), outputs)
+@pytest.mark.parametrize("form", ["torchvision", "torchvision_scores_first", "rows", "rows_and_masks", "raw", "raw_and_masks"])
+def test_boxes_of_a_graph_of_free_size(form: str, layout: str, opset: int) -> None:
+    found = wrapped(detector(form, layout=layout, opset=opset), "torchvision" if "torch" in form else "ultralytics")
     assert found.opset == opset
     np.testing.assert_allclose(run(found, spots((66, 90), *PLACES)), expected_rows(*PLACES), atol=1e-4)
     assert len(run(found, spots((66, 90)))) == 0
@@ -128,6 +128,19 @@ def test_boxes_are_clipped_to_the_image_and_not_to_its_padding() -> None:
     np.testing.assert_allclose(rows, [[44.5, 0, 50, 5.5, 1, 1]], atol=1e-4)
 
 
+def test_nms_sees_boxes_as_the_original_gave_them_and_leaves_out_those_in_the_padding() -> None:
+    """Clipped at the corner, the two boxes would overlap by 0.69; as given, by 0.6."""
+    found = wrapped(detector("raw"), "ultralytics")
+    image = spots((40, 50), (0, 0, 255), (0, 2, 200))
+    assert len(run(found, image, 0.5)) == 1
+    assert len(run(found, image, 0.65)) == 2
+    padded = wrapped(detector("raw", size=(64, 96)), "ultralytics", mean=(-0.6, 0, 0), max_detections=10)
+    rows = OnnxRuntime(padded.model)(np.zeros((1, 64, 64, 3), np.float32), 1.0)[0]  # everything shines, the padding too
+    assert len(rows) == 10
+    assert (rows[:, 2:4] > rows[:, :2]).all()
+    assert (rows[:, 2:4] <= 64).all()
+
+
 def test_mean_and_std_are_part_of_the_graph() -> None:
     image = spots((66, 90), *PLACES)
     found = wrapped(detector("rows"), "ultralytics", mean=(0.5, 0, 0), std=(0.5, 1, 1))
@@ -152,6 +165,14 @@ def test_class_names_that_are_none_are_refused(names: str) -> None:
     model.metadata_props.add(key="names", value=names)
     with pytest.raises(RetinaJError, match="does not name its classes"):
         wrap_detector(model.SerializeToString(), ForeignOptions("ultralytics"), "their.onnx")
+
+
+def ultralytics(form: str, task: str, **options: Any) -> bytes:
+    """An Ultralytics file of that task."""
+    model = detector(form, **options)
+    del model.metadata_props[:]
+    model.metadata_props.add(key="task", value=task)
+    return model.SerializeToString()
 
 
 def changed(change: Callable[[onnx.ModelProto], object]) -> bytes:
@@ -194,6 +215,14 @@ def outside(model: onnx.ModelProto) -> None:
         (changed(lambda model: None), "yolo", "--outputs is 'yolo'; expected torchvision, ultralytics"),
         (changed(lambda model: None), "boxes=boxes,labels=labels,scores=confidence", "has no output confidence; it has boxes"),
         (detector("raw", classes=5).SerializeToString(), "ultralytics", "with 2 classes, one side must be 6"),
+        (ultralytics("raw_and_masks", "detect"), "ultralytics", "with 2 classes, one side must be 6"),
+        (ultralytics("rows_and_masks", "detect"), "rows=output0", "expected rows of 6"),
+        (ultralytics("raw", "obb"), "ultralytics", "for the task obb, which gives no upright boxes"),
+        (
+            detector("torchvision_scores_first").SerializeToString(),
+            "boxes=boxes,labels=scores,scores=labels",
+            "has whole numbers in the output labels, which --outputs calls the scores",
+        ),
     ],
 )
 def test_refuses_what_it_cannot_wrap(content: bytes, outputs: str, message: str) -> None:

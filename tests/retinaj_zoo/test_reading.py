@@ -21,14 +21,15 @@ from onnx import TensorProto, helper
 from tiny_models import Packaged, as_image, assert_same_boxes, noise_pixels
 
 from retinaj.errors import RetinaJError
+from retinaj.prediction.detector import Detector
 from retinaj_zoo import open_model, open_package
 
 
 @pytest.mark.parametrize("form", ["package.zip", "folder", "rdf.yaml"])
-def test_opens_every_form_of_a_package(rgb: Packaged, form: str) -> None:
+def test_opens_every_form_of_a_package(rgb: Packaged, opened: Callable[[Path], Detector], form: str) -> None:
     path = {"package.zip": rgb.package, "folder": rgb.unpacked, "rdf.yaml": rgb.unpacked / "rdf.yaml"}[form]
     image = as_image(noise_pixels(70, 80, 3))
-    expected = open_model(rgb.model).detect(image)
+    expected = opened(rgb.model).detect(image)
     assert len(expected) >= 5
     assert_same_boxes(open_model(path).detect(image), expected)
 

@@ -44,8 +44,8 @@ class Reading:
     Attributes:
         format: name of the format; None recognises it by content.
         images: folder of the images: formats that count in shares of the image's size need it.
-        classes: file with the names of the classes (YOLO's data.yaml or classes.txt, label_map.pbtxt); None looks beside the
-            annotations.
+        classes: file with the names of the classes (YOLO's data.yaml or classes.txt, label_map.pbtxt; the one class of label
+            images or masks); None looks beside the annotations.
         columns: for tables, the name of the column for each of RetinaJ's: {"label": "cell type", "x_min": "left"}; and
             "units", "pixels" or "shares" (of the image's size), for its coordinates.
         class_from: for ImageJ ROIs, where the class stands: "name", "group", "property:KEY", or a regular expression with one
@@ -77,6 +77,7 @@ class AnnotationFormat:
         carries_images: whether the images themselves are in it, so that writing needs them or `Annotation.encoded`.
         image_folder: where the tools of a format with many files expect the images, relative to its folder.
         next_step: what is left for the user to do where no images were written beside the annotations.
+        caveat: one sentence on what else writing changes, for those who convert; "" if nothing.
         recognises: whether a file or folder is of this format, by its content; looks at no more than a few kilobytes of a
             few files, and never raises.
         read: all annotations of a file or folder.
@@ -98,6 +99,7 @@ class AnnotationFormat:
     carries_images: bool = False
     image_folder: str = "images"
     next_step: str = ""
+    caveat: str = ""
 
 
 class ImageSizes:

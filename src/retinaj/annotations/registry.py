@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retinaj.annotations import coco, csv_table, imagej_roi, kitti, labelme, pascal_voc, tfrecord, yolo
+from retinaj.annotations import (
+    coco,
+    csv_table,
+    imagej_roi,
+    kitti,
+    label_images,
+    labelme,
+    mask_folders,
+    pascal_voc,
+    tfrecord,
+    yolo,
+)
 from retinaj.annotations.format import AnnotationFormat
 from retinaj.errors import RetinaJError
 
@@ -18,6 +29,8 @@ FORMATS: tuple[AnnotationFormat, ...] = (
     kitti.FORMAT,
     yolo.FORMAT,
     csv_table.FORMAT,
+    mask_folders.FORMAT,
+    label_images.FORMAT,
 )
 
 

@@ -60,7 +60,7 @@ def common_classes(annotations: Iterable[Annotation]) -> tuple[str, ...]:
 
 
 def losses(annotations: Iterable[Annotation], chosen: AnnotationFormat) -> str | None:
-    """One line about what the annotations say and the format cannot hold; None if it holds everything."""
+    """One line about what the annotations say and the format cannot hold, or changes; None if it holds everything."""
     found = Counter[str]()
     for annotation in annotations:
         found.update(features(annotation))
@@ -69,7 +69,8 @@ def losses(annotations: Iterable[Annotation], chosen: AnnotationFormat) -> str |
     for name, (what, outcome) in LIMITS.items():
         if found[name] and name in chosen.limits:
             parts.append(f"{what} ({found[name]:,}): {outcome}")
-    return f"{chosen.title} cannot hold {'; '.join(parts)}." if parts else None
+    said = [f"{chosen.title} cannot hold {'; '.join(parts)}."] if parts else []
+    return " ".join([*said, chosen.caveat] if chosen.caveat else said) or None
 
 
 def _reported(

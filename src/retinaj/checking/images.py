@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from retinaj.checking.findings import Finding
@@ -11,13 +11,15 @@ from retinaj.errors import RetinaJError
 from retinaj.images import ImageHeader, is_image_name, read_header
 
 
-def read_headers(paths: list[Path]) -> tuple[dict[Path, ImageHeader], list[Finding]]:
+def read_headers(
+    paths: list[Path], read: Callable[[Path], ImageHeader] = read_header
+) -> tuple[dict[Path, ImageHeader], list[Finding]]:
     """The headers of all images that have one, and the images that have none."""
     headers: dict[Path, ImageHeader] = {}
     findings: list[Finding] = []
     for path in paths:
         try:
-            headers[path] = read_header(path)
+            headers[path] = read(path)
         except RetinaJError as error:
             findings.append(unreadable(path, error))
     return headers, findings

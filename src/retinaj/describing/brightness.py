@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from retinaj.dataset import Sample
 from retinaj.describing.description import ChannelBrightness, ImageSize
-from retinaj.images import read_header, read_image
 
 _MOST_IMAGES = 500  # more would change nothing but the time
 _MOST_PIXELS = 2**16  # of an image, for percentiles
@@ -50,7 +49,7 @@ def read_plane(sample: Sample) -> xr.DataArray:
     Raises:
         RetinaJError: if the image cannot be read.
     """
-    return read_image(sample.image_path)
+    return sample.read()
 
 
 def image_sizes(samples: Sequence[Sample]) -> tuple[list[ImageSize], list[bool]]:
@@ -62,7 +61,7 @@ def image_sizes(samples: Sequence[Sample]) -> tuple[list[ImageSize], list[bool]]
     found: dict[tuple[int, int, int, str], int] = {}
     readable: list[bool] = []
     for sample in samples:
-        header = read_header(sample.image_path)
+        header = sample.choice.header(sample.image_path)
         key = (header.width, header.height, header.channels, header.dtype.name)
         found[key] = found.get(key, 0) + 1
         readable.append(header.width * header.height * header.channels * header.dtype.itemsize <= _LARGEST)

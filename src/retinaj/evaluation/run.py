@@ -15,7 +15,7 @@ from retinaj.dataset import Dataset, load_dataset
 from retinaj.errors import RetinaJError
 from retinaj.evaluation import EvaluationResult, evaluate_boxes
 from retinaj.files import atomic_folder, require_absent
-from retinaj.images import read_image
+from retinaj.plane_choice import PlaneChoice
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction, limit_words
 
 EVALUATION_FILE = "evaluation.json"
@@ -51,6 +51,7 @@ def evaluate(
     overlap: float | None = None,
     history: Path | None = None,
     reading: Reading | None = None,
+    planes: PlaneChoice | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Detect on annotated images and compare with their ground truth.
@@ -65,6 +66,7 @@ def evaluate(
         overlap: see `Detector.detect`.
         history: the history.csv of the model's training, for the report's curves.
         reading: how to read the annotations, where they leave it open.
+        planes: how images are read and stacks become planes; default: as in the model's training.
         progress: called as progress(images done, images in all); an exception from it cancels, and leaves nothing.
 
     Raises:
@@ -74,12 +76,13 @@ def evaluate(
 
     require_absent(output)
     check_fraction("threshold", threshold)
-    dataset = load_dataset(images, annotations, names=names, class_names=detector.class_names, reading=reading)
+    planes = detector.planes if planes is None else planes
+    dataset = load_dataset(images, annotations, names=names, class_names=detector.class_names, reading=reading, planes=planes)
     predictions: list[Boxes] = []
     for sample in dataset.samples:
         if progress is not None:
             progress(len(predictions), len(dataset.samples))
-        image = read_image(sample.image_path)
+        image = sample.read()
         try:
             predictions.append(detector.detect(image, threshold=detector.score_floor, overlap=overlap))
         except RetinaJError as error:

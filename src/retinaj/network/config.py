@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-BackboneName = Literal["light", "resnet50", "mobilenet_v1", "mobilenet_v2"]
-BACKBONES: tuple[BackboneName, ...] = ("light", "resnet50", "mobilenet_v1", "mobilenet_v2")
+from retinaj.plain_record import PlainRecord
+
+BackboneName = Literal[
+    "light_small",
+    "light",
+    "light_large",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "densenet121",
+    "efficientnet_v2_b0",
+    "convnext_tiny",
+]
+BACKBONES: tuple[BackboneName, ...] = get_args(BackboneName)
+Norm = Literal["group", "batch"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class AnchorConfig(_Strict):
+class AnchorConfig(PlainRecord):
     """The anchors of each cell of each pyramid level; sizes are in pixels of the downsampled image.
 
     A level l has stride 2**l; its anchors have the areas (base * stride * s)**2 for each octave scale s, in each aspect
@@ -50,13 +63,16 @@ class AnchorConfig(_Strict):
         return len(self.scales) * len(self.aspect_ratios)
 
 
-class NetworkConfig(_Strict):
+class NetworkConfig(PlainRecord):
     """A RetinaNet: backbone, feature pyramid, heads, anchors, and how the image enters it.
 
     Attributes:
         channels: channels of the input image: 1 for grey, 3 for RGB.
         num_classes: how many classes the class head scores.
         downsampling: whole factor by which the image is averaged down before the backbone; boxes are scaled back.
+        norm: "group" (GroupNorm) or "batch" (BatchNorm), in the heads and in the light backbones.
+        separable: whether the pyramid and the heads are made of depthwise separable convolutions (Howard et al. 2017): less
+            work and fewer weights.
         pyramid_width: channels of every pyramid level and head convolution.
         head_depth: 3 x 3 convolutions in each head before its prediction.
         prior: the score that every anchor starts from (the class head's bias), Lin et al. 2017, section 4.1.
@@ -72,6 +88,8 @@ class NetworkConfig(_Strict):
     channels: Annotated[int, Field(ge=1, le=64)] = 3
     num_classes: Annotated[int, Field(ge=1, le=10_000)]
     downsampling: Literal[1, 2, 4, 8] = 1
+    norm: Norm = "group"
+    separable: bool = False
     pyramid_width: Annotated[int, Field(ge=8, le=512, multiple_of=8)] = 64
     head_depth: Annotated[int, Field(ge=0, le=8)] = 2
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
@@ -89,6 +107,17 @@ class NetworkConfig(_Strict):
         if self.max_candidates < self.max_detections:
             raise ValueError("max_candidates must be at least max_detections")
         return self
+
+    @property
+    def fewest_weights(self) -> int:
+        """At least so many weights the network has: those of its heads, which alone can be of any size.
+
+        >>> NetworkConfig(num_classes=1, pyramid_width=8, head_depth=1).fewest_weights
+        2232
+        """
+        convolutions = 2 * self.head_depth * self.pyramid_width
+        predictions = self.anchors.per_cell * (self.num_classes + 4)
+        return 3 * 3 * self.pyramid_width * (convolutions + predictions)
 
     @property
     def stride(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from retinaj.network.untyped import layers
 
 
-def feature_pyramid(features: dict[int, Any], levels: range, width: int) -> dict[int, Any]:
+def feature_pyramid(features: dict[int, Any], levels: range, width: int, *, separable: bool = False) -> dict[int, Any]:
     """Merge backbone features from coarse to fine, and extend them upwards by strided convolutions.
 
     Args:
@@ -15,10 +15,12 @@ def feature_pyramid(features: dict[int, Any], levels: range, width: int) -> dict
         levels: the pyramid levels wanted, within 2..7. The merge always starts at C5, so that a pyramid that ends at P4
             has its context too.
         width: channels of every level.
+        separable: smooth the merged levels by depthwise separable convolutions.
 
     Returns:
         {level: KerasTensor [batch, y / 2**level, x / 2**level, width]} for each of `levels`.
     """
+    smooth: Any = layers.SeparableConv2D if separable else layers.Conv2D
     top = max(features)
     merged: dict[int, Any] = {}
     for level in range(top, min(levels) - 1, -1):
@@ -28,9 +30,7 @@ def feature_pyramid(features: dict[int, Any], levels: range, width: int) -> dict
             lateral = layers.Add(name=f"merge{level}")([lateral, coarser])
         merged[level] = lateral
     pyramid = {
-        level: layers.Conv2D(width, 3, padding="same", name=f"pyramid{level}")(merged[level])
-        for level in levels
-        if level <= top
+        level: smooth(width, 3, padding="same", name=f"pyramid{level}")(merged[level]) for level in levels if level <= top
     }
     above = features[top]
     for level in range(top + 1, max(levels) + 1):

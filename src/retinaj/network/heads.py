@@ -5,36 +5,54 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from retinaj.network.config import NetworkConfig
+from retinaj.network.light import normalized
 from retinaj.network.untyped import keras, layers
 
 
-def build_head(name: str, width: int, depth: int, outputs: int, prior: float | None = None) -> Any:
-    """A small fully convolutional net, to be applied to every pyramid level.
+def head_outputs(
+    name: str, pyramid: dict[int, Any], config: NetworkConfig, outputs: int, prior: float | None = None
+) -> list[Any]:
+    """Apply a small fully convolutional net to every pyramid level.
+
+    Its convolutions are shared by the levels. GroupNorm is, too; BatchNorm is not, because the statistics of the levels
+    differ (as in the TF2 Object Detection API).
 
     Args:
         name: prefix of its layers' names.
-        width: channels of its input and of its convolutions.
-        depth: 3 x 3 convolutions with GroupNorm and ReLU before the prediction.
+        pyramid: {level: KerasTensor [batch, h, w, pyramid_width]}.
+        config: gives the width, the depth, the norm, and whether convolutions are separable.
         outputs: channels of the prediction, anchors of a cell times values of an anchor.
         prior: start each output at the logit of this probability, so that the many easy negatives do not swamp the first
             steps (section 4.1, "Initialization"); None starts at 0.
 
     Returns:
-        A keras.Model [batch, h, w, width] -> [batch, h, w, outputs].
+        [batch, h, w, outputs] of each level, finest first.
     """
-    features: Any = keras.Input((None, None, width), name=f"{name}_features")
-    x = features
-    for index in range(1, depth + 1):
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{name}_conv{index}")(x)
-        x = layers.GroupNormalization(8, name=f"{name}_norm{index}")(x)
-        x = layers.Activation("relu", name=f"{name}_relu{index}")(x)
+    convolution: Any = layers.SeparableConv2D if config.separable else layers.Conv2D
+    steps = range(1, config.head_depth + 1)
+    shared = [convolution(config.pyramid_width, 3, padding="same", use_bias=False, name=f"{name}_conv{at}") for at in steps]
+    norms = [layers.GroupNormalization(8, name=f"{name}_norm{at}") for at in steps] if config.norm == "group" else []
     bias = 0.0 if prior is None else -math.log((1 - prior) / prior)
-    prediction = layers.Conv2D(
+    spread = keras.initializers.RandomNormal(stddev=0.01)
+    initial = (
+        {"depthwise_initializer": spread, "pointwise_initializer": spread}
+        if config.separable
+        else {"kernel_initializer": spread}
+    )
+    prediction = convolution(
         outputs,
         3,
         padding="same",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         bias_initializer=keras.initializers.Constant(bias),
         name=f"{name}_prediction",
-    )(x)
-    return keras.Model(features, prediction, name=name)
+        **initial,
+    )
+    predicted: list[Any] = []
+    for level, x in pyramid.items():
+        for at, shared_convolution in enumerate(shared, 1):
+            x = shared_convolution(x)
+            x = norms[at - 1](x) if norms else normalized(x, "batch", f"{name}_norm{at}_level{level}")
+            x = layers.Activation("relu", name=f"{name}_relu{at}_level{level}")(x)
+        predicted.append(prediction(x))
+    return predicted

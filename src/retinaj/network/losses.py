@@ -1,7 +1,8 @@
-"""The losses of the two heads. Both are summed over anchors and divided by the number of positive anchors of the batch."""
+"""The losses of the two heads, summed over the anchors of each image."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from retinaj.network.box_coding import decode_boxes, encode_boxes
@@ -12,6 +13,7 @@ from retinaj.network.untyped import ops
 # turns from square to linear.
 _DELTA_DEVIATION = (0.1, 0.1, 0.2, 0.2)
 _SMOOTH_L1_BETA = 1 / 9
+_TINY = 1e-6
 
 
 def positives(label: Any) -> Any:
@@ -19,29 +21,34 @@ def positives(label: Any) -> Any:
     return ops.cast(ops.greater(label, BACKGROUND), "float32")
 
 
-def focal_loss(logits: Any, label: Any, *, alpha: float = 0.25, gamma: float = 2.0) -> Any:
-    """Sigmoid focal loss (Lin et al. 2017, equation 5), summed.
+def focal_loss(
+    logits: Any, label: Any, *, alpha: float = 0.25, gamma: float = 2.0, smoothing: float = 0.0, weights: Any = None
+) -> Any:
+    """Sigmoid focal loss (Lin et al. 2017, equation 5), summed over the anchors of each image.
 
     Args:
         logits: float32 [batch, A, classes].
         label: int32 [batch, A]: class, BACKGROUND or IGNORED.
         alpha: weight of the object's class; background has 1 - alpha.
         gamma: how strongly well-scored anchors are held back; 0 is cross-entropy.
+        smoothing: an object's class is asked for a score of 1 - smoothing; background still for 0.
+        weights: float32 [classes], how much objects of each class count; None counts all alike.
 
     Returns:
-        A scalar. Ignored anchors give none.
+        float32 [batch]. Ignored anchors give none.
     """
     target = ops.one_hot(label, logits.shape[-1], dtype="float32")  # BACKGROUND and IGNORED give zeros
     probability = ops.sigmoid(logits)
-    cross_entropy = ops.softplus(logits) - target * logits
-    wrong = target * (1 - probability) + (1 - target) * probability
-    weight = target * alpha + (1 - target) * (1 - alpha)
+    cross_entropy = ops.softplus(logits) - target * (1 - smoothing) * logits
+    wrong = ops.absolute(target * (1 - smoothing) - probability) if smoothing else target + (1 - 2 * target) * probability
+    object_weight = target * alpha if weights is None else target * alpha * weights
+    weight = object_weight + (1 - target) * (1 - alpha)
     counted = ops.cast(ops.not_equal(label, IGNORED), "float32")[..., None]
-    return ops.sum(weight * wrong**gamma * cross_entropy * counted)
+    return ops.sum(weight * wrong**gamma * cross_entropy * counted, axis=(1, 2))
 
 
 def smooth_l1_loss(deltas: Any, centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
-    """Smooth L1 on encoded boxes (Girshick 2015, equation 3), summed over positive anchors.
+    """Smooth L1 on encoded boxes (Girshick 2015, equation 3), summed over the positive anchors of each image: [batch].
 
     Args:
         deltas: float32 [batch, A, 4] of the box head.
@@ -54,21 +61,49 @@ def smooth_l1_loss(deltas: Any, centre: Any, size: Any, boxes: Any, positive: An
     error = ops.absolute((deltas - encode_boxes(centre, size, safe)) / ops.convert_to_tensor(_DELTA_DEVIATION))
     beta = _SMOOTH_L1_BETA
     loss = ops.where(error < beta, 0.5 * error**2 / beta, error - 0.5 * beta)
-    return ops.sum(ops.sum(loss, axis=-1) * positive)
+    return ops.sum(ops.sum(loss, axis=-1) * positive, axis=1)
 
 
 def giou_loss(deltas: Any, centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
-    """1 - generalised IoU of the decoded boxes (Rezatofighi et al. 2019, algorithm 1), summed over positive anchors.
+    """1 - generalised IoU of the decoded boxes (Rezatofighi et al. 2019, algorithm 1).
 
-    Args as `smooth_l1_loss`.
+    Args and returns as `smooth_l1_loss`.
     """
     predicted = decode_boxes(centre, size, deltas)
     target = _safe_targets(centre, size, boxes, positive)
-    overlap = _area(ops.maximum(predicted[..., :2], target[..., :2]), ops.minimum(predicted[..., 2:], target[..., 2:]))
+    iou, union = _iou(predicted, target)
     hull = _area(ops.minimum(predicted[..., :2], target[..., :2]), ops.maximum(predicted[..., 2:], target[..., 2:]))
-    union = _area(predicted[..., :2], predicted[..., 2:]) + _area(target[..., :2], target[..., 2:]) - overlap
-    giou = overlap / ops.maximum(union, 1e-6) - (hull - union) / ops.maximum(hull, 1e-6)
-    return ops.sum((1 - giou) * positive)
+    giou = iou - (hull - union) / ops.maximum(hull, _TINY)
+    return ops.sum((1 - giou) * positive, axis=1)
+
+
+def ciou_loss(deltas: Any, centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
+    """1 - complete IoU of the decoded boxes (Zheng et al. 2020, "Distance-IoU Loss", equations 8 to 11).
+
+    Args and returns as `smooth_l1_loss`.
+    """
+    predicted = decode_boxes(centre, size, deltas)
+    target = _safe_targets(centre, size, boxes, positive)
+    iou, _ = _iou(predicted, target)
+    hull = ops.maximum(predicted[..., 2:], target[..., 2:]) - ops.minimum(predicted[..., :2], target[..., :2])
+    between = (predicted[..., :2] + predicted[..., 2:] - target[..., :2] - target[..., 2:]) / 2
+    distance = ops.sum(between**2, axis=-1) / ops.maximum(ops.sum(hull**2, axis=-1), _TINY)
+    aspect = (4 / math.pi**2) * (_angle(target) - _angle(predicted)) ** 2
+    # The paper's trade-off has no gradient: it only decides how much the aspect ratio counts.
+    trade_off = ops.stop_gradient(aspect / ops.maximum(1 - iou + aspect, _TINY))
+    return ops.sum((1 - iou + distance + trade_off * aspect) * positive, axis=1)
+
+
+def _iou(one: Any, other: Any) -> tuple[Any, Any]:
+    """(IoU, area of the union) of boxes [..., 4], pair by pair."""
+    overlap = _area(ops.maximum(one[..., :2], other[..., :2]), ops.minimum(one[..., 2:], other[..., 2:]))
+    union = _area(one[..., :2], one[..., 2:]) + _area(other[..., :2], other[..., 2:]) - overlap
+    return overlap / ops.maximum(union, _TINY), union
+
+
+def _angle(boxes: Any) -> Any:
+    side = boxes[..., 2:] - boxes[..., :2]
+    return ops.arctan(side[..., 0] / ops.maximum(side[..., 1], _TINY))
 
 
 def _area(low: Any, high: Any) -> Any:

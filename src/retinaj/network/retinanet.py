@@ -7,7 +7,7 @@ from typing import Any
 from retinaj.network.backbones import backbone_features
 from retinaj.network.config import NetworkConfig
 from retinaj.network.feature_pyramid import feature_pyramid
-from retinaj.network.heads import build_head
+from retinaj.network.heads import head_outputs
 from retinaj.network.untyped import keras, layers
 
 
@@ -27,16 +27,14 @@ def build_network(config: NetworkConfig, *, imagenet_weights: bool = False) -> A
         RetinaJError: if ImageNet weights are asked for and cannot be had.
     """
     image: Any = keras.Input((None, None, config.channels), name="image")
-    features = backbone_features(config.backbone, image, imagenet_weights=imagenet_weights)
-    pyramid = feature_pyramid(features, config.anchors.levels, config.pyramid_width)
+    features = backbone_features(config.backbone, image, norm=config.norm, imagenet_weights=imagenet_weights)
+    pyramid = feature_pyramid(features, config.anchors.levels, config.pyramid_width, separable=config.separable)
     anchors = config.anchors.per_cell
-    class_head = build_head("class_head", config.pyramid_width, config.head_depth, anchors * config.num_classes, config.prior)
-    box_head = build_head("box_head", config.pyramid_width, config.head_depth, anchors * 4)
     return keras.Model(
         image,
         {
-            "class_logits": [class_head(level) for level in pyramid.values()],
-            "box_deltas": [box_head(level) for level in pyramid.values()],
+            "class_logits": head_outputs("class_head", pyramid, config, anchors * config.num_classes, config.prior),
+            "box_deltas": head_outputs("box_head", pyramid, config, anchors * 4),
         },
         name="retinanet",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from retinaj.model_folder import load_network
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector
 
 __all__ = ["DEFAULT_THRESHOLD", "Detector", "open_model"]
@@ -18,9 +19,7 @@ def open_model(folder: Path) -> Detector:
     Raises:
         RetinaJError: if it is not a RetinaJ model or was tampered with.
     """
-    from retinaj.prediction.keras_runtime import (
-        KerasRuntime,  # TensorFlow, only when a model folder is opened
-    )
+    record, network = load_network(Path(folder))
+    from retinaj.prediction.keras_runtime import KerasRuntime  # TensorFlow, only when a model folder is opened
 
-    runtime = KerasRuntime(Path(folder))
-    return Detector.of(runtime.record, runtime)
+    return Detector.of(record, KerasRuntime(network, record.network))

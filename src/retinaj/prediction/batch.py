@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from retinaj.annotations.imagej_roi import write_roi_set
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path
-from retinaj.images import find_images, read_image
+from retinaj.images import find_images, is_ome_zarr, open_image
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
 from retinaj.prediction.outputs import count_classes, most_on_a_plane, write_csv
 from retinaj.prediction.overlay import draw_overlay
@@ -54,6 +55,8 @@ def predict(
     *,
     threshold: float = DEFAULT_THRESHOLD,
     overlap: float | None = None,
+    axes: str | None = None,
+    series: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ImageOutcome]:
     """Detect objects on one image, or on every image of a folder, and write the results.
@@ -68,11 +71,13 @@ def predict(
     stop the others.
 
     Args:
-        source: a PNG, JPEG or TIFF image (also a stack), or a folder of them.
+        source: a PNG, JPEG, TIFF or OME-Zarr image (also a stack), or a folder of them.
         detector: the model.
         output: folder to make, or the one of an interrupted run.
         threshold: the lowest score that is kept, above 0 up to 1.
         overlap: see `Detector.detect`; default: the model's.
+        axes: what the axes of the images are where their files are wrong; see `retinaj.images.read_image`.
+        series: which image of files that hold several, from 1.
         progress: called as progress(images done, images in all) before the first and after each image.
 
     Returns:
@@ -87,13 +92,15 @@ def predict(
     check_fraction("threshold", threshold)
     check_fraction("overlap", overlap)
     images = _images(source)
-    record = PredictionRecord.claim(output, _settings(source, detector, threshold, overlap))
+    settings = _settings(source, detector, threshold, overlap) | {"axes": axes, "series": series}
+    record = PredictionRecord.claim(output, settings)
+    read = partial(open_image, axes=axes, series=series)
     outcomes: list[ImageOutcome] = []
     try:
         for path, name in zip(images, output_names(images), strict=True):
             if progress is not None:
                 progress(len(outcomes), len(images))
-            outcomes.append(_predict_one(path, name, detector, record, threshold, overlap))
+            outcomes.append(_predict_one(path, name, read, detector, record, threshold, overlap))
         if progress is not None:
             progress(len(outcomes), len(images))
     finally:  # also when interrupted: the counts of what is there
@@ -123,18 +130,24 @@ def output_names(images: Sequence[Path]) -> list[str]:
 
 
 def _images(source: Path) -> list[Path]:
-    if source.is_file():
+    if source.is_file() or is_ome_zarr(source):
         return [source]
     if not source.exists():
         raise RetinaJError(f"{source} does not exist; expected an image or a folder of images.")
     images = find_images(source)
     if not images:
-        raise RetinaJError(f"{source} has no images in it; expected PNG, JPEG or TIFF files.")
+        raise RetinaJError(f"{source} has no images in it; expected PNG, JPEG, TIFF or OME-Zarr.")
     return images
 
 
 def _predict_one(
-    path: Path, name: str, detector: Detector, record: PredictionRecord, threshold: float, overlap: float
+    path: Path,
+    name: str,
+    read: Callable[[Path], xr.DataArray],
+    detector: Detector,
+    record: PredictionRecord,
+    threshold: float,
+    overlap: float,
 ) -> ImageOutcome:
     output = record.path.parent
     table, rois, overlay = output / f"{name}.csv", output / f"{name}_RoiSet.zip", output / f"{name}_overlay.png"
@@ -143,7 +156,7 @@ def _predict_one(
         if record.images.get(name) == state and all(result.is_file() for result in (table, rois, overlay)):
             full = most_on_a_plane(table) >= detector.max_detections
             return ImageOutcome(path, table, rois, overlay, count_classes(table), full=full, skipped=True)
-        image = read_image(path)
+        image = read(path)  # a large stack stays on the disk: planes are read one after the other
         boxes = detector.detect(image, threshold=threshold, overlap=overlap)
         write_roi_set(rois, boxes, plain_stack=_is_plain_stack(image))
         with atomic_path(overlay) as temporary:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
+from retinaj.image_channels import choose_channels
 from retinaj.model_folder import ModelRecord
 from retinaj.normalization import FixedScale, PercentileScale
+from retinaj.plane_choice import AS_STORED, PlaneChoice
 
 # The default of --threshold everywhere: command line, Python, macro.
 DEFAULT_THRESHOLD = 0.4
@@ -118,6 +120,31 @@ class Detector:
                 progress(done, len(planes))
         return Boxes.concatenate(parts)
 
+    @property
+    def planes(self) -> PlaneChoice:
+        """How the images that the model was trained on were read: which of their planes and channels it saw."""
+        return AS_STORED if self.record is None else self.record.training.settings.planes
+
+    def pixels(self, plane: xr.DataArray) -> NDArray[np.generic]:
+        """The pixels [y, x, channel] of one plane that the model looks at: the channels that it was trained on.
+
+        An image with as many channels as the model is taken as it is, unless the channels were chosen by names and it has
+        these.
+
+        Raises:
+            RetinaJError: for an image with channels that the model cannot use.
+        """
+        chosen, names = self.planes.channels, plane.attrs.get("channel_names", ())
+        if chosen and (plane.sizes.get("c", 1) != self.channels or set(map(str, chosen)) <= set(names)):
+            try:
+                plane = choose_channels(plane, chosen)
+            except RetinaJError as error:
+                raise RetinaJError(
+                    f"The model looks at {self.planes.words.partition(';')[0]} of an image. {error} Or give it an image of "
+                    "only the channels that it looks at, in their order (in ImageJ: Image > Duplicate)."
+                ) from error
+        return to_channels(plane, self.channels)
+
     def is_full(self, boxes: Boxes) -> bool:
         """Whether some plane has as many boxes as the model can give: objects may be missing there. See `limit_words`."""
         if boxes.plane is None:
@@ -126,7 +153,7 @@ class Detector:
         return bool((counts >= self.max_detections).any())
 
     def _detect_plane(self, plane: xr.DataArray, threshold: float, overlap: float) -> Boxes:
-        pixels = to_channels(plane, self.channels)
+        pixels = self.pixels(plane)
         require_range(pixels, self.normalization)
         detections = self.runtime(self.normalization(pixels)[None], overlap)[0]
         detections = detections[(detections[:, 4] > 0) & (detections[:, 4] >= threshold)]

@@ -1,28 +1,26 @@
-"""The detection graph on TensorFlow, from a model folder."""
+"""The detection graph on TensorFlow."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retinaj.model_folder import ModelRecord, load_network
+from retinaj.network.config import NetworkConfig
 from retinaj.network.detection import detections
 from retinaj.network.untyped import tf
 
 
 class KerasRuntime:
-    """Runs a model folder's network; implements `retinaj.prediction.detector.Runtime`.
+    """Runs a network of ours; implements `retinaj.prediction.detector.Runtime`.
 
-    Raises:
-        RetinaJError: if the folder is not a RetinaJ model or was tampered with.
+    Args:
+        network: made by `build_network(config)`, with its weights.
+        config: what it was built from.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.record: ModelRecord
-        self.record, network = load_network(folder)
-        config = self.record.network
+    def __init__(self, network: Any, config: NetworkConfig) -> None:
         self._detect = tf.function(
             lambda image, overlap: detections(network, config, image, overlap),
             input_signature=[

@@ -84,11 +84,15 @@ def to_rgb(plane: xr.DataArray) -> NDArray[np.uint8]:
         # One range for all channels: stretched one by one, a stained slide would change its colour.
         shown = _stretch(channels) if np.percentile(channels, 99.8) < _DARK else channels
         return np.ascontiguousarray(np.moveaxis(np.repeat(shown, 3, axis=0) if len(shown) == 1 else shown, 0, -1))
-    stretched = [_stretch(channel) for channel in channels]
-    if len(stretched) == 1:
-        return np.repeat(stretched[0][..., None], 3, axis=-1)
-    total = np.zeros((*stretched[0].shape, 3), np.float32)
-    for at, channel in enumerate(stretched):
+    return mix_channels(np.stack([_stretch(channel) for channel in channels]))
+
+
+def mix_channels(channels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Channels uint8 [c, y, x] as one picture uint8 [y, x, 3]: one is grey, others are added up in colours of their own."""
+    if len(channels) == 1:
+        return np.repeat(channels[0][..., None], 3, axis=-1)
+    total = np.zeros((*channels[0].shape, 3), np.float32)
+    for at, channel in enumerate(channels):
         total += channel[..., None] * (_CHANNEL_COLOURS[at % len(_CHANNEL_COLOURS)] / 255)
     return np.clip(total, 0, 255).astype(np.uint8)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,16 @@ class PredictionRecord:
 
 
 def image_state(path: Path) -> dict[str, Any]:
-    """The name, size and date of an image: what tells it from another one that takes its place.
+    """The name, size and date of an image: what tells it from another one that takes its place. Of a folder, those of all files
+    in it: their sizes together, and the latest date.
 
     Raises:
         RetinaJError: if it is not there any more.
     """
     try:
-        found = path.stat()
+        inside = [Path(folder) / name for folder, _, names in os.walk(path) for name in names] if path.is_dir() else [path]
+        found = [file.lstat() if path.is_dir() else file.stat() for file in inside]
     except OSError as error:
         raise RetinaJError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return {"file": path.name, "bytes": found.st_size, "modified_ns": found.st_mtime_ns}
+    latest = max((each.st_mtime_ns for each in found), default=0)
+    return {"file": path.name, "bytes": sum(each.st_size for each in found), "modified_ns": latest}

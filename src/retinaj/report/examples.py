@@ -14,7 +14,6 @@ from PIL import Image
 from retinaj.boxes import Boxes
 from retinaj.dataset import Sample
 from retinaj.evaluation.matching import Matches, match_boxes
-from retinaj.images import read_image
 from retinaj.prediction.overlay import to_rgb
 
 _LONGEST_SIDE = 900  # of a picture in the page, in pixels
@@ -79,7 +78,7 @@ class ImageReport:
         Raises:
             RetinaJError: if the image cannot be read.
         """
-        pixels = to_rgb(read_image(self.sample.image_path))
+        pixels = to_rgb(self.sample.read())
         return replace(self, picture=picture_address(pixels, _LONGEST_SIDE), size=(pixels.shape[1], pixels.shape[0]))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from retinaj.augmentation import AugmentationConfig
+from retinaj.augmentation.strengths import strengths_text
 from retinaj.durations import duration
 from retinaj.model_folder import ModelRecord
 from retinaj.normalization import FixedScale
@@ -18,6 +20,7 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
         ("Classes", ", ".join(record.class_names)),
         ("Backbone", f"{network.backbone}, from {start}"),
         ("Input", f"{network.channels} channel{'s' * (network.channels > 1)}, {record.pixel_type}, any size"),
+        *([("Of stacks", settings.planes.words)] if settings.planes.words else []),
         ("Normalisation", _normalization(record)),
         (
             "Feature pyramid",
@@ -33,7 +36,11 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
         ("Best epoch chosen on", f"{training.validation_images:,} images"),
         ("Epochs", f"{training.epochs_done} of {settings.epochs}, the best was number {training.best_epoch}"),
         ("Batch", f"{settings.batch_size} windows of {training.window} × {training.window} pixels"),
-        ("Optimiser", f"AdamW, learning rate {settings.learning_rate:g}, weight decay {settings.weight_decay:g}"),
+        ("Augmentation", strengths_text(settings.augmentation, AugmentationConfig()) or "the default strengths"),
+        (
+            "Optimiser",
+            f"{settings.optimizer}, learning rate {settings.learning_rate:g}, weight decay {settings.weight_decay:g}",
+        ),
         ("Losses", f"focal (α {settings.focal_alpha:g}, γ {settings.focal_gamma:g}) and {settings.box_loss}"),
         ("Seed", str(settings.seed)),
         ("Time", f"{duration(training.seconds)}, {training.seconds_per_step:.3f} s per step"),

@@ -93,15 +93,19 @@ def _from_pattern(pattern: NamePattern, names: Sequence[str]) -> list[str]:
 
 def _from_table(path: Path, samples: Sequence[Sample], names: Sequence[str]) -> list[str]:
     """The second column of the row that has the image in the first; its name with or without folder and suffix."""
-    known = {sample.image_path.name: at for at, sample in enumerate(samples)}
-    known |= {name: at for at, name in enumerate(names)} | {sample.name: at for at, sample in enumerate(samples)}
+    known: dict[str, list[int]] = {}
+    for key in ([sample.image_path.name for sample in samples], names, [sample.name for sample in samples]):
+        places: dict[str, list[int]] = {}
+        for at, name in enumerate(key):
+            places.setdefault(name, []).append(at)
+        known |= places
     groups: dict[int, str] = {}
     for line, row in _rows(path):
         if row[0] not in known:
             continue  # the header, or an image without annotation
-        at, group = known[row[0]], row[1]
-        if groups.setdefault(at, group) != group:
-            raise RetinaJError(f"{path}, line {line}: {row[0]!r} is in the group {group!r}, and before in {groups[at]!r}.")
+        for at in known[row[0]]:  # the planes of a stack
+            if groups.setdefault(at, row[1]) != row[1]:
+                raise RetinaJError(f"{path}, line {line}: {row[0]!r} is in the group {row[1]!r}, and before in {groups[at]!r}.")
     without = [name for at, name in enumerate(names) if at not in groups]
     if without:
         raise RetinaJError(

@@ -118,8 +118,7 @@ def split_dataset(
 
 def _listed(samples: Sequence[Sample]) -> list[str]:
     """The name that a list has for the image of each sample: planes of one file have one name, and so stay together."""
-    owned = Counter(sample.image_path for sample in samples)
-    return [sample.name if owned[sample.image_path] == 1 else sample.image_path.name for sample in samples]
+    return [sample.name if sample.plane is None else sample.image_path.name for sample in samples]
 
 
 def _shares(validation: float, test: float) -> dict[str, float]:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from retinaj.dataset import Dataset, Sample
 from retinaj.errors import RetinaJError
-from retinaj.images import read_image
 from retinaj.model_folder import ModelRecord, TrainingRecord
 from retinaj.network.anchors import AnchorFit, fit_anchors, measure_anchors
 from retinaj.network.config import NetworkConfig
@@ -45,7 +44,7 @@ def plan_model(
     From a starting point, the network with its anchors and the normalisation are taken over instead.
 
     Raises:
-        RetinaJError: if there is no image or no box to learn from, an image is damaged or a stack, or images differ in
+        RetinaJError: if there is no image or no box to learn from, an image is damaged, or images differ in
             their channels.
     """
     if not training.samples or not validation.samples:
@@ -71,6 +70,8 @@ def plan_model(
         channels=channels,
         num_classes=len(training.class_names),
         downsampling=fit.downsampling,
+        norm=settings.norm,
+        separable=settings.separable,
         pyramid_width=settings.pyramid_width,
         anchors=fit.config,
         fill=_mean_colour(training.samples, normalization, channels),
@@ -138,20 +139,15 @@ def _survey(samples: Sequence[Sample]) -> _Survey:
 
 
 def _read_plane(sample: Sample) -> NDArray[np.generic]:
-    """The pixels [y, x, channel] of an image that is a single plane."""
-    image = read_image(sample.image_path)
-    if {"t", "z"} & set(image.dims):
-        raise RetinaJError(
-            f"{sample.image_path} is a stack ({dict(image.sizes)}); training needs single planes. "
-            "Save the planes that you annotated as images of their own."
-        )
+    """The pixels [y, x, channel] of an image or plane."""
+    image = sample.read()
     return image.transpose("y", "x", "c").to_numpy() if "c" in image.dims else image.to_numpy()[..., None]
 
 
 def _mean_colour(samples: Sequence[Sample], normalization: FixedScale | PercentileScale, channels: int) -> tuple[float, ...]:
     """The mean normalised value of each channel, over evenly chosen images."""
     chosen = samples[:: -(-len(samples) // _PROBED_IMAGES)]
-    means = [normalization(to_channels(read_image(sample.image_path), channels)).mean(axis=(0, 1)) for sample in chosen]
+    means = [normalization(to_channels(sample.read(), channels)).mean(axis=(0, 1)) for sample in chosen]
     return tuple(round(float(value), 4) for value in np.mean(means, axis=0))
 
 

@@ -14,6 +14,8 @@ from retinaj.dataset import Dataset, Sample
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path, write_text
 from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
+from retinaj.plane_choice import AS_STORED
+from retinaj.tiff import write_plane
 
 RUN_FILE = "run.json"
 LOG_FILE = "training.log"
@@ -117,10 +119,14 @@ def save_sample(folder: Path, samples: tuple[Sample, ...]) -> Sample:
     """
     enough = [sample for sample in samples if len(sample.boxes) >= _SAMPLE_OBJECTS]
     chosen = min(enough, key=lambda s: len(s.boxes)) if enough else max(samples, key=lambda s: len(s.boxes))
-    target = folder / TRAINING_FOLDER / f"sample{chosen.image_path.suffix.lower()}"
+    as_it_is = chosen.plane is None and chosen.choice == AS_STORED and chosen.image_path.is_file()
+    target = folder / TRAINING_FOLDER / f"sample{chosen.image_path.suffix.lower() if as_it_is else '.tif'}"
     with atomic_path(target) as temporary:
-        shutil.copyfile(chosen.image_path, temporary)
-    note = {"file": target.name, "source": chosen.image_path.name}
+        if as_it_is:
+            shutil.copyfile(chosen.image_path, temporary)
+        else:  # the plane and the channels that the model sees
+            write_plane(temporary, chosen.read())
+    note = {"file": target.name, "source": chosen.image_path.name if chosen.plane is None else chosen.name}
     write_text(folder / TRAINING_FOLDER / "sample.json", json.dumps(note, indent=2) + "\n")
     return chosen
 

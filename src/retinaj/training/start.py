@@ -20,7 +20,7 @@ from retinaj.weights_file import network_arrays
 # The one layer whose size depends on the classes.
 _CLASS_PREDICTION = "class_head_prediction/"
 # Settings that decide what the weights mean: the source's are kept. Of imagenet_weights, that BatchNorm stays frozen.
-_TIED = ("backbone", "imagenet_weights", "pyramid_width")
+_TIED = ("backbone", "imagenet_weights", "norm", "separable", "pyramid_width")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,11 @@ class StartingPoint:
         return cls(record, network_arrays(network))
 
     def settings(self) -> dict[str, Any]:
-        """The settings that training from here must have."""
+        """The settings that training from here has, unless the user says otherwise where that is possible."""
+        # What fitted ImageNet's weights has been trained since: it is not frozen again.
+        return self._tied() | {"freeze": "none"}
+
+    def _tied(self) -> dict[str, Any]:
         return {name: getattr(self.record.training.settings, name) for name in _TIED}
 
     def require_settings(self, settings: TrainingSettings) -> None:
@@ -56,7 +60,7 @@ class StartingPoint:
             RetinaJError: naming the option, its value and the source's.
         """
         anchors = self.record.network.anchors
-        needed = self.settings()
+        needed = self._tied()
         if settings.levels is not None:
             needed["levels"] = (anchors.min_level, anchors.max_level)
         if settings.downsampling is not None:

@@ -28,6 +28,8 @@ class Progress:
         best_ap, best_ap50: of that epoch.
         seconds: spent, all sessions together.
         seconds_per_step: median of the last epoch.
+        rate_factor: what the plateau schedule has come down to.
+        rate_epoch: when it last fell.
     """
 
     epoch: int = 0
@@ -37,19 +39,24 @@ class Progress:
     best_ap50: float = -1.0
     seconds: float = 0.0
     seconds_per_step: float = 0.0
+    rate_factor: float = 1.0
+    rate_epoch: int = 0
 
 
-def save_state(folder: Path, progress: Progress, network: Any, average: Any, optimizer: Any) -> None:
+def save_state(
+    folder: Path, progress: Progress, image_loss: NDArray[np.float32], network: Any, average: Any, optimizer: Any
+) -> None:
     """Write the state of a run, replacing the previous one only when it is complete."""
     arrays: dict[str, NDArray[np.generic]] = {"progress": np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)}
+    arrays["image_loss"] = image_loss
     for kind, variables in _variables(network, average, optimizer).items():
         arrays |= {f"{kind}{index}": np.asarray(variable) for index, variable in enumerate(variables)}
     with atomic_path(folder / STATE_FILE) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def load_state(folder: Path, network: Any, average: Any, optimizer: Any) -> Progress:
-    """Set network, average and optimizer to the saved state.
+def load_state(folder: Path, image_loss: NDArray[np.float32], network: Any, average: Any, optimizer: Any) -> Progress:
+    """Set the images' losses, network, average and optimizer to the saved state.
 
     Raises:
         RetinaJError: if the file is damaged or belongs to another network.
@@ -58,6 +65,7 @@ def load_state(folder: Path, network: Any, average: Any, optimizer: Any) -> Prog
     try:
         with np.load(path, allow_pickle=False) as file:
             progress = Progress(**json.loads(file["progress"].tobytes()))
+            image_loss[:] = file["image_loss"]
             for kind, variables in _variables(network, average, optimizer).items():
                 for index, variable in enumerate(variables):
                     variable.assign(file[f"{kind}{index}"])

@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retinaj.model_folder import ModelRecord
 from retinaj.network.anchors import anchor_grid
 from retinaj.network.detection import select_detections
-from retinaj.network.losses import focal_loss, giou_loss, positives, smooth_l1_loss
+from retinaj.network.losses import ciou_loss, focal_loss, giou_loss, positives, smooth_l1_loss
 from retinaj.network.retinanet import flatten_levels
-from retinaj.network.untyped import keras, ops, tf
-from retinaj.training.settings import TrainingSettings
-
-_FINAL_LEARNING_RATE = 0.02  # of the highest
-
-
-def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
-    """Linear warm-up, then a half cosine to 2 % of the highest.
-
-    Args:
-        settings: gives the highest rate and the length of the warm-up.
-        step: finished steps.
-        steps: of the whole run.
-
-    >>> settings = TrainingSettings(learning_rate=0.001, warmup_steps=10)
-    >>> [round(learning_rate(settings, step, 110), 6) for step in (0, 9, 10, 60, 110)]
-    [0.0001, 0.001, 0.001, 0.00051, 2e-05]
-    """
-    warmup = min(settings.warmup_steps, steps // 5)
-    if step < warmup:
-        return settings.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(steps - warmup, 1)
-    cosine = 0.5 * (1 + np.cos(np.pi * min(progress, 1.0)))
-    return float(settings.learning_rate * (_FINAL_LEARNING_RATE + (1 - _FINAL_LEARNING_RATE) * cosine))
-
-
-def build_optimizer(settings: TrainingSettings, network: Any) -> Any:
-    """AdamW (Loshchilov & Hutter 2019) that decays convolution kernels only, built for the network's weights."""
-    optimizer = keras.optimizers.AdamW(
-        settings.learning_rate, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(network.trainable_variables)
-    return optimizer
+from retinaj.network.untyped import ops, tf
+from retinaj.training.balance import class_weights
 
 
 class Losses:
@@ -53,10 +23,12 @@ class Losses:
     def __init__(self, record: ModelRecord) -> None:
         self._settings = record.training.settings
         self._classes = record.network.num_classes
-        self._box_loss = giou_loss if self._settings.box_loss == "giou" else smooth_l1_loss
+        self._box_loss = {"giou": giou_loss, "ciou": ciou_loss, "smooth_l1": smooth_l1_loss}[self._settings.box_loss]
+        balanced = self._settings.balance == "weights"
+        self._class_weights = class_weights(record.training.class_counts) if balanced else None
 
     def __call__(self, outputs: Any, anchors: Any, label: Any, boxes: Any) -> tuple[Any, Any]:
-        """The weighted (class loss, box loss), scalars.
+        """The weighted (class loss, box loss), [batch] each; their sums over the batch are its loss.
 
         Args:
             outputs: of the network.
@@ -67,12 +39,39 @@ class Losses:
         settings = self._settings
         positive = positives(label)
         count = ops.maximum(ops.sum(positive), 1.0)  # an image without objects has no positive anchor
-        logits = flatten_levels(outputs["class_logits"], self._classes)
-        deltas = flatten_levels(outputs["box_deltas"], 4)
-        class_loss = focal_loss(logits, label, alpha=settings.focal_alpha, gamma=settings.focal_gamma)
+        # In mixed precision the network's outputs are bfloat16, whose 8 bits are too few for a sum over thousands of anchors.
+        logits = ops.cast(flatten_levels(outputs["class_logits"], self._classes), "float32")
+        deltas = ops.cast(flatten_levels(outputs["box_deltas"], 4), "float32")
+        class_loss = focal_loss(
+            logits,
+            label,
+            alpha=settings.focal_alpha,
+            gamma=settings.focal_gamma,
+            smoothing=settings.label_smoothing,
+            weights=self._class_weights,
+        )
         centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
         box_loss = self._box_loss(deltas, centre, size, boxes, positive)
         return settings.class_weight * class_loss / count, settings.box_weight * box_loss / count
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """What a step cost.
+
+    Attributes:
+        class_loss, box_loss: weighted, of the batch.
+        images: float32 [batch], each image's part of their sum.
+    """
+
+    class_loss: float
+    box_loss: float
+    images: NDArray[np.float32]
+
+    @property
+    def total(self) -> float:
+        """The loss of the batch."""
+        return self.class_loss + self.box_loss
 
 
 class TrainingStep:
@@ -82,7 +81,7 @@ class TrainingStep:
         record: of the model.
         network: trained in place.
         average: the twin that holds the exponential moving average of the weights.
-        optimizer: made by `build_optimizer`.
+        optimizer: made by `retinaj.training.optimizers.build_optimizer`.
     """
 
     def __init__(self, record: ModelRecord, network: Any, average: Any, optimizer: Any) -> None:
@@ -93,8 +92,8 @@ class TrainingStep:
         self._ema = record.training.settings.ema
         self._compiled: Any = tf.function(self._step)
 
-    def __call__(self, batch: tuple[Any, Any, Any], rate: float, step: int) -> tuple[float, float]:
-        """Train on one batch and return its (class loss, box loss).
+    def __call__(self, batch: tuple[Any, Any, Any], rate: float, step: int) -> StepLosses:
+        """Train on one batch.
 
         Args:
             batch: of `WindowSource.epoch`.
@@ -103,15 +102,15 @@ class TrainingStep:
         """
         self._optimizer.learning_rate.assign(rate)
         decay = min(self._ema, (1 + step) / (10 + step))
-        class_loss, box_loss = self._compiled(*batch, tf.constant(decay, tf.float32))
-        return float(class_loss), float(box_loss)
+        class_loss, box_loss = (part.numpy() for part in self._compiled(*batch, tf.constant(decay, tf.float32)))
+        return StepLosses(float(class_loss.sum()), float(box_loss.sum()), class_loss + box_loss)
 
     def _step(self, image: Any, label: Any, boxes: Any, decay: Any) -> tuple[Any, Any]:
         variables = self._network.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self._network(image, training=True)
             class_loss, box_loss = self._losses(outputs, self._anchors, label, boxes)
-            loss = class_loss + box_loss
+            loss = ops.sum(class_loss) + ops.sum(box_loss)
         self._optimizer.apply(tape.gradient(loss, variables), variables)
         for mean, variable in zip(self._average.variables, self._network.variables, strict=True):
             mean.assign(mean * decay + variable * (1 - decay))
@@ -127,7 +126,7 @@ class ValidationStep:
         def step(image: Any, anchors: Any, label: Any, boxes: Any) -> tuple[Any, Any]:
             outputs = network(image, training=False)
             class_loss, box_loss = losses(outputs, anchors, label, boxes)
-            return class_loss + box_loss, select_detections(outputs, config, config.overlap)
+            return ops.sum(class_loss) + ops.sum(box_loss), select_detections(outputs, config, config.overlap)
 
         self._anchors = config.anchors
         self._compiled: Any = tf.function(

@@ -9,31 +9,38 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from retinaj.annotations import Reading
-from retinaj.dataset import Dataset, load_dataset
+from retinaj.dataset import Dataset
 from retinaj.durations import duration
 from retinaj.errors import RetinaJError
 from retinaj.files import require_absent
 from retinaj.model_folder import TRAINING_FOLDER, ModelRecord, read_record, save_model
-from retinaj.network.backbones import freeze_batch_norm
 from retinaj.network.retinanet import build_network
 from retinaj.network.untyped import keras, tf
+from retinaj.training.budget import Pace
 from retinaj.training.console import TrainingConsole
 from retinaj.training.data import ImageStore, WindowSource
+from retinaj.training.freezing import freeze
 from retinaj.training.history import EpochRow, History
 from retinaj.training.leakage_warning import leakage_lines
+from retinaj.training.optimizers import build_optimizer
 from retinaj.training.plan import plan_model
+from retinaj.training.precision import best_precision, precision
 from retinaj.training.run_folder import Run, load_run, open_log, require_same_images, save_run, save_sample
+from retinaj.training.schedule import learning_rate, plateau_factor
+from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint, require_same_start
 from retinaj.training.state import STATE_FILE, Progress, load_state, save_state
-from retinaj.training.step import TrainingStep, build_optimizer, learning_rate
+from retinaj.training.step import StepLosses, TrainingStep
 from retinaj.training.validation import Validator
 from retinaj.weights_file import network_arrays, write_arrays
 
 LAST_WEIGHTS_FILE = "last.weights.h5"
+_MEASURED_STEPS = 4  # the first compiles
 
 
 def train(
@@ -83,7 +90,17 @@ def train(
     else:
         require_absent(output)
         settings = settings or TrainingSettings(**(start.settings() if start else {}))
-    training_set, validation_set = _load(images, annotations, names, validation, settings, reading)
+        settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
+    training_set, validation_set = load_sets(
+        images,
+        annotations,
+        names=names,
+        validation=validation,
+        share=settings.validation,
+        seed=settings.seed,
+        reading=reading,
+        planes=settings.planes,
+    )
     _tell("Note", (*training_set.notes, *validation_set.notes), console)
     _tell("Warning", (*training_set.warnings, *validation_set.warnings), console)
     if run is not None:
@@ -98,21 +115,20 @@ def train(
         save_run(output, run)
         sample = save_sample(output, validation_set.samples)
         _say(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
-    return _Trainer(output, run.record, network, training_set, validation_set, console).run()
+    return _Trainer(output, run, network, training_set, validation_set, console).run()
 
 
 class _Trainer:
     """One session of a run: from its state to its end, or to an interruption."""
 
-    def __init__(
-        self, output: Path, record: ModelRecord, network: Any, training: Dataset, validation: Dataset, console: Console
-    ) -> None:
+    def __init__(self, output: Path, run: Run, network: Any, training: Dataset, validation: Dataset, console: Console) -> None:
+        record = run.record
         self._output, self._record, self._network, self._console = output, record, network, console
         self._folder = output / TRAINING_FOLDER
         self._settings = record.training.settings
+        self._run = run
         self._log = open_log(output)
-        if self._settings.imagenet_weights:
-            freeze_batch_norm(self._network)
+        freeze(self._network, self._settings)
         self._average = build_network(record.network)
         self._average.set_weights(self._network.get_weights())
         self._optimizer = build_optimizer(self._settings, self._network)
@@ -122,29 +138,33 @@ class _Trainer:
         self._step = TrainingStep(record, self._network, self._average, self._optimizer)
         self._progress = Progress()
         if (self._folder / STATE_FILE).is_file():
-            self._progress = load_state(self._folder, self._network, self._average, self._optimizer)
-        self._steps = self._windows.steps * self._settings.epochs
+            self._progress = load_state(self._folder, self._windows.image_loss, self._network, self._average, self._optimizer)
 
     def run(self) -> ModelRecord:
         settings, record = self._settings, self._record
         self._say(
             f"Training {record.network.backbone} ({self._network.count_params() / 1e6:.2f} M weights) on "
             f"{record.training.images} images with {record.training.boxes} boxes of {len(record.class_names)} classes: "
-            f"{settings.epochs} epochs of {self._windows.steps} steps, {settings.batch_size} windows of "
+            f"epochs of {self._windows.steps} steps, {settings.batch_size} windows of "
             f"{record.training.window} x {record.training.window} pixels each; validating on "
             f"{record.training.validation_images} images; seed {settings.seed}."
         )
         if self._progress.epoch:
             self._say(f"Resuming after epoch {self._progress.epoch} of {settings.epochs}.")
         history = History(self._folder, self._progress.epoch)
-        screen = TrainingConsole(self._console, settings.epochs)
         try:
-            with screen.live(self._steps, self._progress.step):
-                for epoch in range(self._progress.epoch + 1, settings.epochs + 1):
+            epochs = self._decide_epochs()
+            screen = TrainingConsole(self._console, epochs)
+            with screen.live(self._windows.steps * epochs, self._progress.step):
+                for epoch in range(self._progress.epoch + 1, epochs + 1):
+                    if self._is_exhausted():
+                        break
                     self._epoch(epoch, history, screen)
         except KeyboardInterrupt:
             self._leave_usable_model()
             raise
+        except tf.errors.ResourceExhaustedError as error:
+            raise RetinaJError(self._advice_on_memory()) from error
         except tf.errors.OpError as error:
             if self._windows.error is None:
                 raise
@@ -154,6 +174,8 @@ class _Trainer:
             for handler in self._log.handlers:
                 handler.close()
         progress = self._progress
+        if self._is_exhausted():
+            self._say(f"Stopped early: validation AP has not risen for {settings.patience} epochs.")
         self._say(
             f"Done in {duration(progress.seconds)} ({progress.seconds_per_step:.3f} s a step). Best: epoch "
             f"{progress.best_epoch}, AP@.5 {progress.best_ap50:.3f}, AP@.5:.95 {progress.best_ap:.3f} on the validation "
@@ -161,37 +183,79 @@ class _Trainer:
         )
         return read_record(self._output)
 
+    def _decide_epochs(self) -> int:
+        """The number of epochs, fitted to the time that there is unless it was given; says how long they will take."""
+        settings, record = self._settings, self._record
+        if self._progress.epoch and settings.epochs is not None:
+            return settings.epochs
+        pace, steps = self._measure(), self._windows.steps
+        epochs = settings.epochs
+        if epochs is None:
+            epochs = pace.epochs_within(settings.minutes, steps)
+            training = record.training.model_copy(update={"settings": settings.model_copy(update={"epochs": epochs})})
+            self._record = record.model_copy(update={"training": training})
+            self._settings = training.settings
+            # Written down before the first step: a resumed run keeps to it, whatever the machine does by then.
+            save_run(self._output, self._run.model_copy(update={"record": self._record}))
+            self._say(
+                f"{epochs} epochs fit into {settings.minutes:g} minutes on this machine; --epochs or --minutes asks for others."
+            )
+        seconds = epochs * pace.epoch(steps)
+        self._say(f"{epochs} epochs will take about {duration(seconds)} ({pace.step:.3f} s a step).")
+        return epochs
+
+    def _measure(self) -> Pace:
+        """Time a few steps and validation images, and put everything back as it was."""
+        models = (self._network, self._average)
+        before = [model.get_weights() for model in models], [variable.numpy() for variable in self._optimizer.variables]
+        times: list[float] = []
+        for batch, _ in zip(self._windows.epoch(1), range(_MEASURED_STEPS), strict=False):
+            began = time.perf_counter()
+            self._step(batch, 0.0, 0)
+            times.append(time.perf_counter() - began)
+        for model, arrays in zip(models, before[0], strict=True):
+            model.set_weights(arrays)
+        for variable, array in zip(self._optimizer.variables, before[1], strict=True):
+            variable.assign(array)
+        return Pace(median(times[1:] or times), self._validator.seconds())
+
     def _epoch(self, epoch: int, history: History, screen: TrainingConsole) -> None:
         began, before = time.perf_counter(), self._progress
-        losses: list[tuple[float, float]] = []
+        losses: list[StepLosses] = []
         times: list[float] = []
-        step, rate = before.step, 0.0
+        step, rate, steps = before.step, 0.0, self._windows.steps * screen.epochs
         last = began
         for batch in self._windows.epoch(epoch):
-            rate = learning_rate(self._settings, step, self._steps)
+            rate = learning_rate(self._settings, step, steps, before.rate_factor)
             losses.append(self._step(batch, rate, step))
-            self._require_finite(sum(losses[-1]), epoch, step)
+            self._require_finite(losses[-1].total, epoch, step)
             step += 1
             now = time.perf_counter()
             times.append(now - last)
             last = now
             seconds = before.seconds + now - began
-            screen.step(epoch, step, sum(losses[-1]), seconds / step * (self._steps - step))
+            screen.step(epoch, step, losses[-1].total, seconds / step * (steps - step))
         val_loss, result = self._validator()
         seconds = before.seconds + time.perf_counter() - began
         # Without an object in the validation images there is no AP, and the latest weights are the best guess.
         ap, ap50 = result.overall.ap, result.overall.ap50
         best = ap is None or ap > before.best_ap
         ap, ap50 = ap or 0.0, ap50 or 0.0
-        class_loss, box_loss = (sum(part) / len(losses) for part in zip(*losses, strict=True))
+        class_loss = sum(each.class_loss for each in losses) / len(losses)
+        box_loss = sum(each.box_loss for each in losses) / len(losses)
+        self._windows.learn(epoch, np.concatenate([each.images for each in losses]))
+        best_epoch = epoch if best else before.best_epoch
+        factor = plateau_factor(self._settings, before.rate_factor, epoch - max(best_epoch, before.rate_epoch))
         progress = Progress(
             epoch=epoch,
             step=step,
-            best_epoch=epoch if best else before.best_epoch,
+            best_epoch=best_epoch,
             best_ap=ap if best else before.best_ap,
             best_ap50=ap50 if best else before.best_ap50,
             seconds=seconds,
             seconds_per_step=median(times),
+            rate_factor=factor,
+            rate_epoch=epoch if factor != before.rate_factor else before.rate_epoch,
         )
         row = EpochRow(epoch, step, seconds, rate, class_loss + box_loss, class_loss, box_loss, val_loss, ap, ap50)
         try:
@@ -199,7 +263,7 @@ class _Trainer:
         except KeyboardInterrupt:
             self._save(progress, best, row, history)  # a half-saved model is none: what was begun is finished first
             raise
-        left = seconds / epoch * (self._settings.epochs - epoch)
+        left = seconds / epoch * (screen.epochs - epoch)
         self._log.info("%s best=%s", row, best)
         screen.epoch(row, best, left)
 
@@ -209,7 +273,7 @@ class _Trainer:
         write_arrays(self._folder / LAST_WEIGHTS_FILE, network_arrays(self._average))
         history.append(row)
         # Last: a run that is resumed from the state before this one drops what it finds beyond it.
-        save_state(self._folder, progress, self._network, self._average, self._optimizer)
+        save_state(self._folder, progress, self._windows.image_loss, self._network, self._average, self._optimizer)
         self._progress = progress
 
     def _described(self, progress: Progress) -> ModelRecord:
@@ -234,6 +298,12 @@ class _Trainer:
             kept = f"the best model so far, of epoch {self._progress.best_epoch}"
         self._say(f"Stopped. {self._output} holds {kept}. To go on, give the same command with --resume.")
 
+    def _is_exhausted(self) -> bool:
+        """Whether the run ends before its last epoch, because validation AP has long ceased to rise."""
+        patience, progress = self._settings.patience, self._progress
+        unfinished = progress.epoch < (self._settings.epochs or 0)
+        return bool(patience) and unfinished and progress.epoch - progress.best_epoch >= patience
+
     def _require_finite(self, loss: float, epoch: int, step: int) -> None:
         if math.isfinite(loss):
             return
@@ -245,6 +315,20 @@ class _Trainer:
         self._log.error(message)
         raise RetinaJError(message)
 
+    def _advice_on_memory(self) -> str:
+        settings, window = self._settings, self._record.training.window
+        if settings.batch_size > 1:
+            half = settings.batch_size // 2
+            remedy = (
+                f"--batch-size {half} --accumulate {settings.accumulate * -(-settings.batch_size // half)} for the same result"
+            )
+        else:
+            remedy = f"--window {max(window // 64 * 32, 32)} or a smaller --backbone"
+        return (
+            f"Memory does not suffice for batches of {settings.batch_size} windows of {window} x {window} pixels. Train into a "
+            f"new folder with {remedy}."
+        )
+
     def _say(self, line: str) -> None:
         self._log.info(line)
         _say(self._console, line)
@@ -254,7 +338,8 @@ def _initial_network(record: ModelRecord, start: StartingPoint | None, *, resumi
     """The network with the weights that its seed gives, or of its starting point; those of a state are set later."""
     settings = record.training.settings
     keras.utils.set_random_seed(settings.seed)
-    network = build_network(record.network, imagenet_weights=settings.imagenet_weights and not resuming and start is None)
+    with precision(settings.precision or "float32"):
+        network = build_network(record.network, imagenet_weights=settings.imagenet_weights and not resuming and start is None)
     if start is not None and not resuming:
         start.assign(network, record)
     return network
@@ -268,7 +353,12 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
     stored = run.record.training.settings
     if given is None or given == stored:
         return stored
-    before, now = stored.model_dump(), given.model_dump()
+    # How many epochs fit, and which precision is best, was decided when the run began.
+    decided = {name: getattr(given, name) or getattr(stored, name) for name in ("epochs", "precision")}
+    given = given.model_copy(update=decided)
+    if given == stored:
+        return stored
+    before, now = (_flat(settings.model_dump()) for settings in (stored, given))
     name = next(name for name in before if before[name] != now[name])
     raise RetinaJError(
         f"The run began with {name.replace('_', '-')} {before[name]!r}, now it is {now[name]!r}. Resume without that "
@@ -276,31 +366,10 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
     )
 
 
-def _load(
-    images: Path,
-    annotations: Path,
-    names: Path | None,
-    validation: Path | None,
-    settings: TrainingSettings,
-    reading: Reading | None,
-) -> tuple[Dataset, Dataset]:
-    dataset = load_dataset(images, annotations, names=names, reading=reading)
-    if validation is None:
-        return dataset.split(settings.validation, settings.seed)
-    if validation.suffix.lower() != ".txt":
-        chosen = load_dataset(images, validation, class_names=dataset.class_names, reading=reading)
-    else:
-        chosen = load_dataset(images, annotations, names=validation, class_names=dataset.class_names, reading=reading)
-        if names is None:
-            reserved = {sample.name for sample in chosen.samples}
-            return dataset.subset([sample.name for sample in dataset.samples if sample.name not in reserved]), chosen
-    shared = sorted({sample.name for sample in chosen.samples} & {sample.name for sample in dataset.samples})
-    if shared:
-        raise RetinaJError(
-            f"{len(shared)} images are in both the training and the validation images, for example {shared[0]!r}: validation "
-            "on training images says nothing. Take them out of one of the two."
-        )
-    return dataset, chosen
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """The strengths of augmentation among the other settings, named as the command line groups them."""
+    strengths = settings.pop("augmentation")
+    return settings | {f"augment {name}": value for name, value in strengths.items()}
 
 
 def _tell(kind: str, lines: Sequence[str], console: Console) -> None:

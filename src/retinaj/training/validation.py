@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from retinaj.evaluation import EvaluationResult, evaluate_boxes
 from retinaj.model_folder import ModelRecord
 from retinaj.training.data import ImageStore, validation_images
 from retinaj.training.step import ValidationStep
+
+_MEASURED_IMAGES = 4  # the first compiles
 
 
 class Validator:
@@ -40,6 +44,15 @@ class Validator:
         truth = [sample.boxes for sample in self._samples]
         result = evaluate_boxes(truth, found, max_detections=self._record.network.max_detections)
         return float(np.mean(losses)), result
+
+    def seconds(self) -> float:
+        """How long validation takes on all images, guessed from the first few."""
+        times: list[float] = []
+        for image in validation_images(self._samples[:_MEASURED_IMAGES], self._record, self._store):
+            began = time.perf_counter()
+            self._step(image.image, image.targets.label, image.targets.boxes)
+            times.append(time.perf_counter() - began)
+        return median(times[1:] or times) * len(self._samples)
 
     def _boxes(self, rows: NDArray[np.float32]) -> Boxes:
         rows = rows[rows[:, 4] > 0]
