@@ -1,10 +1,6 @@
 """Time and peak memory of packaging models of the default size, and what the packages weigh.
 
-<<<<<<<< HEAD:benchmarks/package_costs.py
-    python benchmarks/package_costs.py [--backbones light,resnet50]
-========
     python benchmarks/packaging_cost.py [--backbones light,resnet50]
->>>>>>>> zoo:benchmarks/packaging_cost.py
 
 The networks have random weights, which cost the same time and space as trained ones, and a bias by which they find boxes on
 a picture of noise. Each is packaged as a user would, by `retinaj package` in a process of its own: export of all three weight
