@@ -68,7 +68,7 @@ Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]
 Threshold = Annotated[float, typer.Option(help="Lowest score of a box that is kept, above 0 up to 1.")]
 Overlap = Annotated[
     float | None,
-    typer.Option(help="Of two boxes of a class with a higher IoU, the lower-scored is dropped. [default: the model's, 0.5]"),
+    typer.Option(help="Of two boxes of a class with a higher IoU, the lower-scored is dropped. \\[default: the model's, 0.5]"),
 ]
 
 
@@ -201,14 +201,16 @@ def package(
         bool, typer.Option("--interactive", help="Ask for what the metadata leave open, and keep the answers in a file.")
     ] = False,
     image: Annotated[
-        Path | None, typer.Option(help="Image for test, cover and sample. [default: one that training kept]")
+        Path | None, typer.Option(help="Image for test, cover and sample. \\[default: one that training kept]")
     ] = None,
     evaluation: Annotated[
-        Path | None, typer.Option(help="Folder of `retinaj evaluate`. [default: the last one of this model]")
+        Path | None, typer.Option(help="Folder of `retinaj evaluate`. \\[default: the last one of this model]")
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Weight formats, with commas between: onnx, keras_v3, tensorflow_saved_model_bundle. [default: all]"),
+        typer.Option(
+            help="Weight formats, with commas between: onnx, keras_v3, tensorflow_saved_model_bundle. \\[default: all]"
+        ),
     ] = None,
     from_onnx: FromOnnx = None,
     outputs: ForeignOutputs = None,
@@ -274,7 +276,7 @@ def metadata(
 def publish(
     package: Annotated[Path, typer.Argument(help="Package (zip) made by `retinaj package`.")],
     token: Annotated[
-        str | None, typer.Option(help="Yours at bioimage.io. [default: the variable BIOIMAGEIO_HYPHA_UPLOAD_TOKEN]")
+        str | None, typer.Option(help="Yours at bioimage.io. \\[default: the variable BIOIMAGEIO_HYPHA_UPLOAD_TOKEN]")
     ] = None,
     check_only: Annotated[bool, typer.Option("--check-only", help="Stop after the checklist; nothing is sent.")] = False,
     by_hand: Annotated[bool, typer.Option("--by-hand", help="Say how to upload it on the web page; nothing is sent.")] = False,
@@ -312,7 +314,7 @@ def publish(
 @app.command()
 @with_plain_errors
 def imagej(
-    macro: Annotated[Path | None, typer.Argument(help="Macro to run without a window. [default: open the window]")] = None,
+    macro: Annotated[Path | None, typer.Argument(help="Macro to run without a window. \\[default: open the window]")] = None,
     arguments: Annotated[list[str] | None, typer.Argument(help="What the macro gets from getArgument(), one a line.")] = None,
     fiji: Annotated[Path | None, typer.Option(help="Fiji folder to use instead of the embedded ImageJ.")] = None,
     endpoint: Annotated[str | None, typer.Option(help="PyImageJ endpoint to use instead, such as sc.fiji:fiji:2.16.0.")] = None,
@@ -329,9 +331,11 @@ def imagej(
 @app.command()
 @with_plain_errors
 def demo(
-    data: Annotated[Path | None, typer.Option(help="PASCAL VOC folder with ImageSets/Main. [default: example images]")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder to make. [default: retinaj-demo]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="[default: chosen for the data]")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="PASCAL VOC folder with ImageSets/Main. \\[default: example images]")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to make. \\[default: retinaj-demo]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="\\[default: chosen for the data]")] = None,
 ) -> None:
     """Train, evaluate, package and test a model, and let an ImageJ macro put its boxes into the ROI Manager."""
     from retinaj.demo import run_demo

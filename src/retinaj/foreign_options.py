@@ -23,25 +23,25 @@ ForeignOutputs = Annotated[
 ForeignClasses = Annotated[
     str | None,
     typer.Option(
-        help="Class names with commas between, or a text file with one a line. [default: those in the file]",
+        help="Class names with commas between, or a text file with one a line. \\[default: those in the file]",
         rich_help_panel=_PANEL,
     ),
 ]
 ForeignFirstLabel = Annotated[
     int | None,
-    typer.Option(help="Its number of the first class. [default: 1 for boxes, 0 for others]", rich_help_panel=_PANEL),
+    typer.Option(help="Its number of the first class. \\[default: 1 for boxes, 0 for others]", rich_help_panel=_PANEL),
 ]
 ForeignRange = Annotated[str, typer.Option(help="What black and white shall be for it, such as 0,255.", rich_help_panel=_PANEL)]
 ForeignMean = Annotated[
-    str | None, typer.Option(help="Subtracted after that, one number a channel. [default: nothing]", rich_help_panel=_PANEL)
+    str | None, typer.Option(help="Subtracted after that, one number a channel. \\[default: nothing]", rich_help_panel=_PANEL)
 ]
 ForeignStd = Annotated[
-    str | None, typer.Option(help="Divided by after that, one number a channel. [default: nothing]", rich_help_panel=_PANEL)
+    str | None, typer.Option(help="Divided by after that, one number a channel. \\[default: nothing]", rich_help_panel=_PANEL)
 ]
 ForeignMultiple = Annotated[
     int | None,
     typer.Option(
-        help="Pad images to multiples of this, if it takes any size. [default: 1 for boxes, 32 for others]",
+        help="Pad images to multiples of this, if it takes any size. \\[default: 1 for boxes, 32 for others]",
         min=1,
         max=4096,
         rich_help_panel=_PANEL,

@@ -90,7 +90,6 @@ def train(
     else:
         require_absent(output)
         settings = settings or TrainingSettings(**(start.settings() if start else {}))
-        settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
     training_set, validation_set = load_sets(
         images,
         annotations,
