@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from retinaj.annotations.annotation import Annotation
 from retinaj.annotations.files import unread_files
 from retinaj.annotations.format import AnnotationFormat, Reading
+from retinaj.annotations.images_beside import NewImage, plan_images, write_images
 from retinaj.annotations.registry import find_format, format_named
 from retinaj.annotations.writing import losses, write_annotations
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_folder, require_absent
-from retinaj.image_files import ImageFiles
 from retinaj.images import is_image_name, read_header
-from retinaj.images_beside import NewImage, plan_images, write_images
+from retinaj.images.files import ImageFiles
 
 _LISTED = 20  # faults that are said one by one
 

@@ -20,9 +20,9 @@ from retinaj.checking.images import read_headers
 from retinaj.checking.pairing import check_missing, pair
 from retinaj.checking.refusal import notes_and_warnings, require_no_errors
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles, listed_name, read_names, unique_labels
 from retinaj.images import ImageHeader
-from retinaj.plane_choice import AS_STORED, Plane, PlaneChoice, plane_suffix
+from retinaj.images.files import ImageFiles, listed_name, read_names, unique_labels
+from retinaj.images.plane_choice import AS_STORED, Plane, PlaneChoice, plane_suffix
 
 _ONE_STACK = (
     "{}: is the only image, so that its planes validate each other. Neighbouring planes look alike: the figures will flatter "

@@ -10,7 +10,7 @@ from retinaj.checking.fix import write_fixed
 from retinaj.checking.leakage import compare_parts
 from retinaj.checking.parts import find_parts
 from retinaj.checking.run import check_dataset
-from retinaj.image_files import read_names
+from retinaj.images.files import read_names
 
 
 @pytest.fixture(scope="module")

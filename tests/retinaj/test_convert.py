@@ -35,12 +35,12 @@ from retinaj.annotations import (
 )
 from retinaj.annotations.collecting import MAX_FAULTS
 from retinaj.annotations.format import LIMITS, features
+from retinaj.annotations.images_beside import plan_images
 from retinaj.annotations.writing import losses, write_annotations
 from retinaj.boxes import Boxes
 from retinaj.cli import app
 from retinaj.convert import convert
 from retinaj.errors import RetinaJError
-from retinaj.images_beside import plan_images
 
 CLASSES = ("Living Cell", "RBC", "α")
 SIZES = {"a.png": (64, 48), "b (2).png": (640, 480)}

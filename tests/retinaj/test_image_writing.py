@@ -11,8 +11,8 @@ import xarray as xr
 from PIL import Image
 
 from retinaj.errors import RetinaJError
-from retinaj.image_writing import lossless_suffix, write_image
 from retinaj.images import read_image
+from retinaj.images.writing import lossless_suffix, write_image
 
 SIZE = {"x": 0.25, "y": 0.5, "unit": "µm"}
 

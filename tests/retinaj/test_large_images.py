@@ -14,8 +14,8 @@ import zarr
 
 from retinaj.errors import RetinaJError
 from retinaj.images import LAZY_ABOVE, open_image, read_header, sample_range
-from retinaj.lazy_pixels import LazyPixels
-from retinaj.plane_choice import PlaneChoice
+from retinaj.images.lazy_pixels import LazyPixels
+from retinaj.images.plane_choice import PlaneChoice
 
 SHAPE = (1000, 1024, 1024)
 PLANE_BYTES = 2 * 1024 * 1024

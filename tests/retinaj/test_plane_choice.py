@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.image_channels import choose_channels, parse_channels
-from retinaj.plane_choice import PlaneChoice
+from retinaj.images.channels import choose_channels, parse_channels
+from retinaj.images.plane_choice import PlaneChoice
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 60000, (2, 5, 3, 6, 8)).astype(np.uint16)  # t, z, c, y, x

@@ -17,7 +17,7 @@ from retinaj.boxes import Boxes
 from retinaj.cli import app
 from retinaj.dataset import Dataset, Sample, load_dataset
 from retinaj.errors import RetinaJError
-from retinaj.image_files import read_names
+from retinaj.images.files import read_names
 from retinaj.name_pattern import NamePattern
 from retinaj.splitting import Grouping, Unit, split_dataset, stratify, write_split
 

@@ -24,8 +24,8 @@ from retinaj.dataset import Dataset, load_dataset
 from retinaj.errors import RetinaJError
 from retinaj.evaluation.run import evaluate
 from retinaj.images import open_image, read_image
+from retinaj.images.plane_choice import PlaneChoice
 from retinaj.model_folder import ModelRecord
-from retinaj.plane_choice import PlaneChoice
 from retinaj.prediction.batch import predict
 from retinaj.prediction.detector import Detector
 from retinaj.splitting import Grouping, split_dataset, write_split

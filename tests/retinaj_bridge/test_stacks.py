@@ -15,7 +15,7 @@ from tiny_models import tiny_record
 
 from retinaj.errors import RetinaJError
 from retinaj.images import read_image
-from retinaj.plane_choice import PlaneChoice
+from retinaj.images.plane_choice import PlaneChoice
 from retinaj.prediction.detector import Detector
 from retinaj_bridge import to_xarray
 from retinaj_bridge.detection import detect_image

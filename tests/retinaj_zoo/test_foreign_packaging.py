@@ -15,8 +15,8 @@ from changed_packages import rewritten, setting
 from foreign_detectors import detector, expected_rows, spots
 from PIL import Image
 
+from retinaj.cli.foreign_options import class_list, numbers, pixel_values
 from retinaj.errors import RetinaJError
-from retinaj.foreign_options import class_list, numbers, pixel_values
 from retinaj.images import read_image
 from retinaj_zoo import open_model
 from retinaj_zoo.foreign_graph import ForeignOptions

@@ -9,8 +9,8 @@ from pathlib import Path
 from retinaj.annotations.annotation import clean_name
 from retinaj.annotations.files import annotation_files, first_files
 from retinaj.errors import RetinaJError
-from retinaj.image_files import read_names
 from retinaj.images import natural_key
+from retinaj.images.files import read_names
 
 DEFAULT_CLASS = "object"
 SUFFIXES = (".png", ".tif", ".tiff")  # not JPEG, which changes values

@@ -11,8 +11,8 @@ import numpy as np
 
 from retinaj.annotations.annotation import NO_DETAILS, Annotation, ObjectDetails
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles
 from retinaj.images import read_header
+from retinaj.images.files import ImageFiles
 
 # What an annotation may say beside classes and boxes, and how to name it to people.
 FEATURES: Mapping[str, str] = {

@@ -14,7 +14,7 @@ from retinaj.annotations.imagej_reading import image_stem, read_rois
 from retinaj.annotations.imagej_writing import write_roi_set
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles
+from retinaj.images.files import ImageFiles
 
 __all__ = ["DEFAULT_CLASS", "FORMAT", "parse_name", "read_roi_set", "roi_names", "write_roi_set"]
 

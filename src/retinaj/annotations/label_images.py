@@ -20,8 +20,8 @@ from retinaj.annotations.instances import Instances, find_instances
 from retinaj.annotations.label_writing import write
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles
 from retinaj.images import read_header, read_image
+from retinaj.images.files import ImageFiles
 
 MAX_PIXELS = 2**28  # of a plane, 16,384 x 16,384, and of a stack: what can be numbered and compared in memory
 MAX_OBJECTS = 1_000_000

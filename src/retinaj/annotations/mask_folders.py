@@ -20,8 +20,8 @@ from retinaj.annotations.instances import count_parts, describe, grown
 from retinaj.annotations.painting import pixel_rectangles
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles
 from retinaj.images import find_images, read_header, read_image
+from retinaj.images.files import ImageFiles
 
 MAX_PIXELS = 2**28  # of a mask
 _LOOKED_AT = 20  # folders, to recognise the layout

@@ -12,8 +12,8 @@ from pathlib import Path
 from retinaj.annotations.files import require_inside
 from retinaj.annotations.text_files import first_lines, is_label_file
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles
 from retinaj.images import natural_key
+from retinaj.images.files import ImageFiles
 
 _DEPTH = 4  # of folders below the one that is named
 _MAX_FOLDERS = 10_000

@@ -22,8 +22,8 @@ from retinaj.boxes import Boxes
 from retinaj.dataset import Dataset, Sample
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_folder, write_text
-from retinaj.image_writing import lossless_suffix, write_image
-from retinaj.plane_choice import AS_STORED
+from retinaj.images.plane_choice import AS_STORED
+from retinaj.images.writing import lossless_suffix, write_image
 
 IMAGES_FOLDER, ANNOTATIONS_FOLDER, LISTS_FOLDER = "JPEGImages", "Annotations", "ImageSets/Main"
 TRAINING_LIST, VALIDATION_LIST = f"{LISTS_FOLDER}/train.txt", f"{LISTS_FOLDER}/val.txt"

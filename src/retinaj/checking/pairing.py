@@ -9,7 +9,7 @@ from pathlib import Path
 from retinaj.annotations import Annotation
 from retinaj.checking.findings import Finding
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles
+from retinaj.images.files import ImageFiles
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from retinaj.annotations import Annotation
 from retinaj.checking.findings import Finding
 from retinaj.checking.pairing import Pairs
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles, listed_name, read_names, unique_labels
+from retinaj.images.files import ImageFiles, listed_name, read_names, unique_labels
 
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
 _VOC_LISTS = {TRAINING: "train.txt", VALIDATION: "val.txt", TEST: "test.txt"}

@@ -17,8 +17,8 @@ from retinaj.checking.leakage import Comparison, compare_parts
 from retinaj.checking.pairing import Pairs, check_empty, check_missing, check_unannotated, pair, without_path
 from retinaj.checking.parts import Part, divide
 from retinaj.errors import RetinaJError
-from retinaj.image_files import ImageFiles
 from retinaj.images import ImageHeader
+from retinaj.images.files import ImageFiles
 
 # Of one check in one file: a hostile file has a million wrong boxes, and nobody reads more of a real one.
 _MOST_IN_A_FILE = 1000

@@ -15,7 +15,7 @@ from retinaj.dataset import Dataset, load_dataset
 from retinaj.errors import RetinaJError
 from retinaj.evaluation import EvaluationResult, evaluate_boxes
 from retinaj.files import atomic_folder, require_absent
-from retinaj.plane_choice import PlaneChoice
+from retinaj.images.plane_choice import PlaneChoice
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction, limit_words
 
 EVALUATION_FILE = "evaluation.json"

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
-from retinaj.image_channels import choose_channels
+from retinaj.images.channels import choose_channels
+from retinaj.images.plane_choice import AS_STORED, PlaneChoice
 from retinaj.model_folder import ModelRecord
 from retinaj.normalization import FixedScale, PercentileScale
-from retinaj.plane_choice import AS_STORED, PlaneChoice
 
 # The default of --threshold everywhere: command line, Python, macro.
 DEFAULT_THRESHOLD = 0.4

@@ -18,11 +18,11 @@ from retinaj.augmentation import AugmentationConfig, random_window
 from retinaj.augmentation.view import Picture
 from retinaj.dataset import Sample
 from retinaj.errors import RetinaJError
+from retinaj.images.plane_choice import Plane
 from retinaj.model_folder import ModelRecord
 from retinaj.network.config import NetworkConfig
 from retinaj.network.targets import Targets, assign_atss, assign_by_iou
 from retinaj.network.untyped import tf
-from retinaj.plane_choice import Plane
 from retinaj.prediction.detector import to_channels
 from retinaj.training.balance import hard_image_factors, repeat_factors, weighted_order
 

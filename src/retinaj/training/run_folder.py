@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from retinaj.dataset import Dataset, Sample
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path, write_text
+from retinaj.images.plane_choice import AS_STORED
+from retinaj.images.tiff import write_plane
 from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
-from retinaj.plane_choice import AS_STORED
-from retinaj.tiff import write_plane
 
 RUN_FILE = "run.json"
 LOG_FILE = "training.log"

@@ -7,7 +7,7 @@ from pathlib import Path
 from retinaj.annotations import Reading
 from retinaj.dataset import Dataset, load_dataset
 from retinaj.errors import RetinaJError
-from retinaj.plane_choice import PlaneChoice
+from retinaj.images.plane_choice import PlaneChoice
 
 
 def load_sets(

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from retinaj.augmentation import AugmentationConfig
+from retinaj.images.plane_choice import AS_STORED, PlaneChoice
 from retinaj.network.config import BackboneName, Norm
-from retinaj.plane_choice import AS_STORED, PlaneChoice
 
 
 class TrainingSettings(BaseModel):

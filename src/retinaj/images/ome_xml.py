@@ -11,7 +11,7 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from retinaj.errors import RetinaJError
-from retinaj.tiff_chain import MAX_PAGES
+from retinaj.images.tiff_chain import MAX_PAGES
 
 _LARGEST_XML = 64 * 2**20  # characters; that of a plate with 100,000 planes has about 20 million
 

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.augmentation import AugmentationConfig
 from retinaj.augmentation.strengths import list_strengths, parse_strengths
-from retinaj.command_line import Annotations, Images, Names, Validation, console, validation_choice
+from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.cli.common import Annotations, Images, Names, Validation, console, validation_choice
+from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.errors import RetinaJError
 from retinaj.network.config import BACKBONES
-from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 Augment = Annotated[
     list[str] | None,

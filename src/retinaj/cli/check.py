@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.command_line import Images, progress_bar, say
+from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.cli.common import Images, progress_bar, say
 from retinaj.files import atomic_folder, require_absent, write_text
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.command_line import Annotations, Images, Names, say
-from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
+from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.cli.common import Annotations, Images, Names, say
+from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +50,7 @@ def split(
     """Divide annotated images into training, validation and test lists: by chance, with a share of each class in each."""
     from retinaj.dataset import load_dataset
     from retinaj.files import require_absent
-    from retinaj.plane_choice import AS_STORED
+    from retinaj.images.plane_choice import AS_STORED
     from retinaj.splitting import Grouping, split_dataset, write_split
 
     require_absent(output)

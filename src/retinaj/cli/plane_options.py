@@ -42,7 +42,7 @@ def given_planes(
     Raises:
         RetinaJError: if a channel is empty.
     """
-    from retinaj.image_channels import parse_channels
+    from retinaj.images.channels import parse_channels
 
     chosen = {"axes": axes, "series": series, "channels": None if channels is None else parse_channels(channels), "z": z}
     return {name: value for name, value in chosen.items() if value is not None}
@@ -56,7 +56,7 @@ def change_planes(base: Any, given: dict[str, Any]) -> Any:
     """
     from pydantic import ValidationError
 
-    from retinaj.plane_choice import PlaneChoice
+    from retinaj.images.plane_choice import PlaneChoice
 
     try:
         return PlaneChoice.model_validate(base.model_dump() | given)

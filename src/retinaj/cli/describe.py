@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.command_line import Annotations, Images, Names, progress_bar, say
-from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
+from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.cli.common import Annotations, Images, Names, progress_bar, say
+from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,7 +44,7 @@ def describe(
     from retinaj.describing.run import REPORT_FILE
     from retinaj.describing.run import describe as run_description
     from retinaj.files import require_absent
-    from retinaj.plane_choice import AS_STORED
+    from retinaj.images.plane_choice import AS_STORED
 
     if output is not None:
         require_absent(output)

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.augmentation import AugmentationConfig
 from retinaj.augmentation.strengths import ALL_NAMES, parse_strengths
-from retinaj.command_line import Annotations, Images, Names, Validation, console, progress_bar, say, validation_choice
+from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.cli.common import Annotations, Images, Names, Validation, console, progress_bar, say, validation_choice
+from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.errors import RetinaJError
-from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 # Flips and turns are what the copies are made by, and a mosaic is of windows.
 _OF_COPIES = tuple(name for name in ALL_NAMES if name not in ("flip", "quarter_turns", "mosaic"))
@@ -53,7 +53,7 @@ def augment(
     `retinaj train` varies its images by itself, anew in each epoch: it needs no copies. They are for other programs.
     """
     from retinaj.files import require_absent
-    from retinaj.plane_choice import PlaneChoice
+    from retinaj.images.plane_choice import PlaneChoice
     from retinaj.training.sets import load_sets
     from retinaj.training.settings import TrainingSettings
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.annotations import FORMATS
-from retinaj.command_line import progress_bar, say
+from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.cli.common import progress_bar, say
 
 
 def convert(

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from yaozarrs import v04, v05
 
 from retinaj.errors import RetinaJError
-from retinaj.image_axes import AXES, in_order, rename_axes
-from retinaj.lazy_pixels import Index, LazyPixels, block_shape
-from retinaj.tiff import choose_series, require_room
-from retinaj.zarr_store import open_array, read_metadata, require_inside
+from retinaj.images.axes import AXES, in_order, rename_axes
+from retinaj.images.lazy_pixels import Index, LazyPixels, block_shape
+from retinaj.images.tiff import choose_series, require_room
+from retinaj.images.zarr_store import open_array, read_metadata, require_inside
 
 _SHORT_UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "angstrom": "Å"}
 _MOST_SERIES = 100_000

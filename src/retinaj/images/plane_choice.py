@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from retinaj.boxes import Boxes, iou_matrix
 from retinaj.errors import RetinaJError
-from retinaj.image_axes import AXES
-from retinaj.image_channels import Channel, choose_channels
 from retinaj.images import ImageHeader, open_image, read_header, read_image
+from retinaj.images.axes import AXES
+from retinaj.images.channels import Channel, choose_channels
 
 # (time frame, slice), from 0; the slice is None where all slices become one image.
 Plane = tuple[int, int | None]

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from retinaj import pictures, tiff
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file, require_folder
-from retinaj.image_axes import rename_axes
+from retinaj.images import pictures, tiff
+from retinaj.images.axes import rename_axes
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 ZARR_SUFFIX = ".zarr"
@@ -120,7 +120,7 @@ def _open(path: Path, axes: str | None, series: int | None, lazy_above: int | No
     if kind == "tiff":
         return tiff.read(path, axes=axes, series=series, max_bytes=MAX_IMAGE_BYTES, lazy_above=lazy_above)
     if kind == "zarr":
-        from retinaj import ome_zarr  # zarr and dask, only now
+        from retinaj.images import ome_zarr  # zarr and dask, only now
 
         return ome_zarr.read(path, axes=axes, series=series, max_bytes=MAX_IMAGE_BYTES, lazy_above=lazy_above)
     pixels = pictures.decode(path)
@@ -147,7 +147,7 @@ def read_header(path: Path, *, axes: str | None = None, series: int | None = Non
         attrs = {"path": str(path), **layout.attrs}
         return ImageHeader(layout.sizes, layout.dtype, attrs=attrs, series=layout.series_names)
     if kind == "zarr":
-        from retinaj import ome_zarr  # zarr and dask, only now
+        from retinaj.images import ome_zarr  # zarr and dask, only now
 
         image, names = ome_zarr.open_zarr(path, axes=axes, series=series, max_bytes=MAX_IMAGE_BYTES)
         sizes = {str(dim): int(length) for dim, length in image.sizes.items()}

@@ -12,8 +12,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from retinaj.errors import RetinaJError
-from retinaj.image_axes import in_order, rename_axes
-from retinaj.ome_xml import OmeImage
+from retinaj.images.axes import in_order, rename_axes
+from retinaj.images.ome_xml import OmeImage
 
 # Axes that carry no microscopy meaning: pages, sequences, "other". ImageJ opens such pages as slices.
 _UNNAMED = "IQ"

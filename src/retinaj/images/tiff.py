@@ -17,12 +17,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from retinaj.errors import RetinaJError
-from retinaj.image_axes import in_order
-from retinaj.lazy_pixels import Index, LazyPixels, block_shape
-from retinaj.ome_xml import OmeImage, read_ome_xml
-from retinaj.tiff_chain import require_sound_chain
-from retinaj.tiff_layout import TiffLayout, lay_out
-from retinaj.tiff_segments import require_whole
+from retinaj.images.axes import in_order
+from retinaj.images.lazy_pixels import Index, LazyPixels, block_shape
+from retinaj.images.ome_xml import OmeImage, read_ome_xml
+from retinaj.images.tiff_chain import require_sound_chain
+from retinaj.images.tiff_layout import TiffLayout, lay_out
+from retinaj.images.tiff_segments import require_whole
 
 SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # classic and BigTIFF, both byte orders
 

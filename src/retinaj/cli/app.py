@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from retinaj.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.augment_command import augment
-from retinaj.check_command import check
-from retinaj.command_line import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
-from retinaj.convert_command import convert
-from retinaj.describe_command import describe
-from retinaj.errors import RetinaJError
-from retinaj.foreign_options import (
+from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
+from retinaj.cli.augment import augment
+from retinaj.cli.check import check
+from retinaj.cli.common import Annotations, Images, Names, console, progress_bar, say, with_plain_errors
+from retinaj.cli.convert import convert
+from retinaj.cli.describe import describe
+from retinaj.cli.foreign_options import (
     ForeignClasses,
     ForeignFirstLabel,
     ForeignMean,
@@ -32,10 +31,11 @@ from retinaj.foreign_options import (
     numbers,
     pixel_values,
 )
-from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
+from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
+from retinaj.cli.split import split
+from retinaj.cli.train import train
+from retinaj.errors import RetinaJError
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, limit_words
-from retinaj.split_command import split
-from retinaj.train_command import train
 
 if TYPE_CHECKING:
     from retinaj.training.start import StartingPoint

@@ -12,7 +12,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from retinaj.errors import RetinaJError
-from retinaj.zarr_chunks import require_bounded
+from retinaj.images.zarr_chunks import require_bounded
 
 # A sharded array's zarr.json has a few kilobytes, the metadata of an image with 10,000 wells a few megabytes.
 _LARGEST_METADATA = 32 * 2**20
