@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from retinaj import report
 from retinaj.boxes import Boxes
 from retinaj.dataset import Dataset, Sample
 from retinaj.errors import RetinaJError
@@ -312,3 +313,12 @@ def test_facts_tell_the_normalisation():
     assert facts["Epochs"] == "9 of 40, the best was number 7"
     deep = record().model_copy(update={"normalization": PercentileScale()})
     assert dict(model_facts(deep))["Normalisation"] == "per image and channel, percentiles 1 to 99.8"
+
+
+@pytest.mark.parametrize("page", ["page.html", "description.html", "augmentation.html", "check.html"])
+def test_all_pages_have_the_shared_style_outside_of_their_own(page):
+    """style.html brings its own <style>: inside another one, browsers would show half of it as text."""
+    template = (Path(report.__file__).parent / page).read_text(encoding="utf-8")
+    assert template.count('{% include "style.html" %}') == 1
+    own = re.findall(r"<style>(.*?)</style>", template, re.DOTALL)
+    assert not [style for style in own if "{%" in style]
