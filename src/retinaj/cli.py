@@ -22,6 +22,7 @@ from retinaj.errors import RetinaJError
 from retinaj.foreign_options import (
     ForeignClasses,
     ForeignFirstLabel,
+    ForeignMaxBoxes,
     ForeignMean,
     ForeignMultiple,
     ForeignOutputs,
@@ -68,7 +69,7 @@ Model = Annotated[str, typer.Option(help=f"A {_MODEL_FORMS}.")]
 Threshold = Annotated[float, typer.Option(help="Lowest score of a box that is kept, above 0 up to 1.")]
 Overlap = Annotated[
     float | None,
-    typer.Option(help="Of two boxes of a class with a higher IoU, the lower-scored is dropped. [default: the model's, 0.5]"),
+    typer.Option(help="Of two boxes of a class with a higher IoU, the lower-scored is dropped. \\[default: the model's, 0.5]"),
 ]
 
 
@@ -160,7 +161,7 @@ def predict(
     say(f"{boxes} boxes on {len(outcomes) - len(failed)} images{earlier}, in {output}.")
     full = [outcome.source for outcome in outcomes if outcome.full]
     if full:
-        say(f"Warning: on {len(full)} images, such as {full[0].name}, there are {limit_words(detector.max_detections)}.")
+        say(f"Warning: on {len(full)} images, such as {full[0].name}, there are {limit_words(detector)}.")
     if failed:
         for outcome in failed:
             say(f"Failed: {outcome.error}")
@@ -171,7 +172,7 @@ def predict(
 @with_plain_errors
 def info(
     model: Annotated[str, typer.Argument(help=f"A {_MODEL_FORMS}.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything that is known, as JSON.")] = False,
 ) -> None:
     """Show what a model is: classes, input, training, AP, licence, authors, weights."""
     from rich.markup import escape
@@ -192,23 +193,33 @@ def info(
 @app.command()
 @with_plain_errors
 def package(
-    output: Annotated[Path, typer.Option(help="Zip file to make.")],
-    model: Annotated[Path | None, typer.Argument(help="Model folder; none with --from-onnx.")] = None,
+    output: Annotated[Path, typer.Option(help="Zip file to make; it must not exist.")],
+    model: Annotated[Path | None, typer.Argument(help="Model folder that `retinaj train` made.")] = None,
     metadata: Annotated[
-        Path | None, typer.Option(help="metadata.yaml: authors, licence, citations, ... `retinaj metadata` makes one.")
+        Path | None,
+        typer.Option(help="File that says the authors, licence, citations and so on; `retinaj metadata` makes one to fill in."),
     ] = None,
     interactive: Annotated[
-        bool, typer.Option("--interactive", help="Ask for what the metadata leave open, and keep the answers in a file.")
+        bool,
+        typer.Option(
+            "--interactive", help="Ask for what --metadata leaves open, and keep the answers in a file for --metadata."
+        ),
     ] = False,
     image: Annotated[
-        Path | None, typer.Option(help="Image for test, cover and sample. [default: one that training kept]")
+        Path | None,
+        typer.Option(
+            help="Image to show and to test with; it becomes public. \\[default: a validation image, which training kept]"
+        ),
     ] = None,
     evaluation: Annotated[
-        Path | None, typer.Option(help="Folder of `retinaj evaluate`. [default: the last one of this model]")
+        Path | None,
+        typer.Option(help="Folder that `retinaj evaluate` wrote. \\[default: its last figures of this model, if any]"),
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Weight formats, with commas between: onnx, keras_v3, tensorflow_saved_model_bundle. [default: all]"),
+        typer.Option(
+            help="Weight formats, with commas between: onnx, keras_v3, tensorflow_saved_model_bundle. \\[default: all]"
+        ),
     ] = None,
     from_onnx: FromOnnx = None,
     outputs: ForeignOutputs = None,
@@ -218,8 +229,9 @@ def package(
     mean: ForeignMean = None,
     std: ForeignStd = None,
     multiple: ForeignMultiple = None,
+    max_boxes: ForeignMaxBoxes = 300,
 ) -> None:
-    """Write a bioimage.io package with keras_v3, ONNX and SavedModel weights, and test it."""
+    """Write a model as a package for the BioImage Model Zoo (one zip, for Fiji and Python too), and test it."""
     from retinaj_zoo.metadata import Metadata, read_metadata
     from retinaj_zoo.weight_formats import WEIGHT_FORMATS, choose_formats
 
@@ -241,6 +253,7 @@ def package(
             mean=numbers("mean", mean),
             std=numbers("std", std),
             multiple=multiple,
+            max_detections=max_boxes,
         )
         package_foreign(from_onnx, output, options=options, image=image, metadata=details, log=say)
         return
@@ -272,13 +285,18 @@ def metadata(
 @app.command()
 @with_plain_errors
 def publish(
-    package: Annotated[Path, typer.Argument(help="Package (zip) made by `retinaj package`.")],
+    package: Annotated[Path, typer.Argument(help="Zip file that `retinaj package` made.")],
     token: Annotated[
-        str | None, typer.Option(help="Yours at bioimage.io. [default: the variable BIOIMAGEIO_HYPHA_UPLOAD_TOKEN]")
+        str | None,
+        typer.Option(
+            help="Your upload token for bioimage.io. \\[default: the environment variable BIOIMAGEIO_HYPHA_UPLOAD_TOKEN]"
+        ),
     ] = None,
-    check_only: Annotated[bool, typer.Option("--check-only", help="Stop after the checklist; nothing is sent.")] = False,
-    by_hand: Annotated[bool, typer.Option("--by-hand", help="Say how to upload it on the web page; nothing is sent.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Upload without asking once more.")] = False,
+    check_only: Annotated[bool, typer.Option("--check-only", help="Only go through the checklist; nothing is sent.")] = False,
+    by_hand: Annotated[
+        bool, typer.Option("--by-hand", help="Say how to upload the package on the zoo's web page; nothing is sent.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Upload without asking for a confirmation.")] = False,
 ) -> None:
     """Go through the BioImage Model Zoo's checklist on this computer, then upload a package for review."""
     from retinaj_zoo.checklist import zoo_checklist
@@ -312,10 +330,10 @@ def publish(
 @app.command()
 @with_plain_errors
 def imagej(
-    macro: Annotated[Path | None, typer.Argument(help="Macro to run without a window. [default: open the window]")] = None,
+    macro: Annotated[Path | None, typer.Argument(help="Macro to run without a window. \\[default: open the window]")] = None,
     arguments: Annotated[list[str] | None, typer.Argument(help="What the macro gets from getArgument(), one a line.")] = None,
     fiji: Annotated[Path | None, typer.Option(help="Fiji folder to use instead of the embedded ImageJ.")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="PyImageJ endpoint to use instead, such as sc.fiji:fiji:2.16.0.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="PyImageJ endpoint to use instead, such as sc.fiji:fiji.")] = None,
 ) -> None:
     """Run a macro in ImageJ with `RetinaJ Detect...`, or open ImageJ's window with it in the Plugins menu."""
     import retinaj_bridge
@@ -329,9 +347,11 @@ def imagej(
 @app.command()
 @with_plain_errors
 def demo(
-    data: Annotated[Path | None, typer.Option(help="PASCAL VOC folder with ImageSets/Main. [default: example images]")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder to make. [default: retinaj-demo]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="[default: chosen for the data]")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="PASCAL VOC folder with ImageSets/Main. \\[default: example images]")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to make. \\[default: retinaj-demo]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="\\[default: chosen for the data]")] = None,
 ) -> None:
     """Train, evaluate, package and test a model, and let an ImageJ macro put its boxes into the ROI Manager."""
     from retinaj.demo import run_demo

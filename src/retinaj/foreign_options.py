@@ -14,34 +14,59 @@ _PANEL = "Detectors of other programs"
 _LARGEST_LIST = 2**20  # bytes
 
 FromOnnx = Annotated[
-    Path | None, typer.Option(help="Package this ONNX detector of another program instead.", rich_help_panel=_PANEL)
+    Path | None,
+    typer.Option(
+        help="ONNX file of another program's detector, in place of MODEL. Needs --outputs, --image and --metadata.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 ForeignOutputs = Annotated[
     str | None,
-    typer.Option(help="torchvision, ultralytics, or names: boxes=A,labels=B,scores=C, rows=A, raw=A.", rich_help_panel=_PANEL),
+    typer.Option(
+        help="Form of its outputs: torchvision, ultralytics, or by their names boxes=A,labels=B,scores=C, or rows=A, or raw=A.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 ForeignClasses = Annotated[
     str | None,
     typer.Option(
-        help="Class names with commas between, or a text file with one a line. [default: those in the file]",
+        help="Class names with commas between, or a text file with one a line. \\[default: those in the file]",
         rich_help_panel=_PANEL,
     ),
 ]
 ForeignFirstLabel = Annotated[
     int | None,
-    typer.Option(help="Its number of the first class. [default: 1 for boxes, 0 for others]", rich_help_panel=_PANEL),
+    typer.Option(help="Label that it gives to the first class. \\[default: 1 for boxes, 0 for others]", rich_help_panel=_PANEL),
 ]
-ForeignRange = Annotated[str, typer.Option(help="What black and white shall be for it, such as 0,255.", rich_help_panel=_PANEL)]
+ForeignRange = Annotated[
+    str, typer.Option(help="Values that it expects for black and white, such as 0,255.", rich_help_panel=_PANEL)
+]
 ForeignMean = Annotated[
-    str | None, typer.Option(help="Subtracted after that, one number a channel. [default: nothing]", rich_help_panel=_PANEL)
+    str | None,
+    typer.Option(
+        help="These are then subtracted from the channels, such as 0.485,0.456,0.406. \\[default: nothing]",
+        rich_help_panel=_PANEL,
+    ),
 ]
 ForeignStd = Annotated[
-    str | None, typer.Option(help="Divided by after that, one number a channel. [default: nothing]", rich_help_panel=_PANEL)
+    str | None,
+    typer.Option(
+        help="Then each channel is divided by these, such as 0.229,0.224,0.225. \\[default: nothing]", rich_help_panel=_PANEL
+    ),
+]
+ForeignMaxBoxes = Annotated[
+    int,
+    typer.Option(
+        help="Most boxes in an image, unless the detector itself gives fewer.",
+        min=1,
+        max=10_000,
+        rich_help_panel=_PANEL,
+    ),
 ]
 ForeignMultiple = Annotated[
     int | None,
     typer.Option(
-        help="Pad images to multiples of this, if it takes any size. [default: 1 for boxes, 32 for others]",
+        help="Pad images to multiples of so many pixels, if it takes any size. \\[default: 1 for boxes, 32 for others]",
         min=1,
         max=4096,
         rich_help_panel=_PANEL,

@@ -28,7 +28,7 @@ def wrapped(model: onnx.ModelProto, outputs: str, **options: Any) -> WrappedDete
 def run(found: WrappedDetector, image: NDArray[np.uint8], overlap: float = 1.0) -> NDArray[np.float32]:
     """The rows [N, 6] that are no padding."""
     rows = OnnxRuntime(found.model)(image[None].astype(np.float32) / 255, overlap)
-    assert rows.shape == (1, 300, 6)
+    assert rows.shape == (1, found.max_detections, 6)
     count = int((rows[0, :, 4] > 0).sum())
     assert not rows[0, count:].any()
     return rows[0, :count]
