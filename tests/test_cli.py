@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from discs import write_discs
+from typer.testing import CliRunner
 
 from retinaj.boxes import Boxes
+from retinaj.cli import app
 from retinaj.images import read_image
 from retinaj.prediction import open_model
 
@@ -54,6 +56,7 @@ def model(data: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> 
         (("train", "x", "x", "--output", "new", "--resume"), "Error: There is nothing to resume"),
         (("predict", "x.png", "--model", "nowhere", "--output", "new"), "nowhere"),
         (("package", "nowhere", "--output", "new.zip"), "nowhere"),
+        (("package", "x", "--output", "new.zip", "--max-boxes", "9"), "Error: --max-boxes is for detectors of other programs"),
         (("imagej", "nowhere.ijm"), "nowhere.ijm"),
     ],
 )
@@ -110,7 +113,8 @@ def test_polite_kill_leaves_a_model_that_resumes(data: tuple[Path, Path], tmp_pa
     words = ("train", *map(str, data), "--output", str(folder), *QUICK[2:])
     process = subprocess.Popen([sys.executable, "-m", "retinaj", *words, "--epochs", "3"], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 240
-    while not (folder / "training" / "state.npz").exists() and time.monotonic() < deadline:
+    state = folder / "training" / "state.npz"
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     _, printed = process.communicate(timeout=120)
@@ -120,3 +124,13 @@ def test_polite_kill_leaves_a_model_that_resumes(data: tuple[Path, Path], tmp_pa
     printed = retinaj(*words, "--resume", "--epochs", "4", expect=1)
     assert "epochs 3, now it is 4" in printed
     assert "Resuming after epoch" in retinaj(*words, "--resume")
+
+
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "predict", "split", "augment", "check", "describe", "package", "demo"]
+)
+def test_help_shows_the_defaults(command: str) -> None:
+    """Square brackets are markup in a help text: an unescaped default is swallowed."""
+    shown = CliRunner().invoke(app, [command, "--help"]).output
+    assert "[default" in shown
+    assert "\\[" not in shown

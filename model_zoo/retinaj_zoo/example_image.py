@@ -33,8 +33,7 @@ _WINDOWS_PER_SIDE = 2
 _FLIPS = (np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1])
 _WANTED_BOXES = 5
 # Standard deviations of the noise, in normalised pixels (some -2..2), under which an example's detections must stay the same:
-# the least that will do, still well above the rounding of float32, and what is wanted. Rounding to 10 bits, as TF32 does,
-# makes about 1e-3 of a pixel.
+# the least that will do, still well above the rounding of float32, and what is wanted.
 _NOISE = (1e-5, 1e-4)
 
 _FOREIGN_FINDS_NOTHING = (
@@ -71,8 +70,7 @@ def choose_example(
 
     It is the whole image (of a stack, the plane with the most boxes of up to 16) or a window of it, perhaps mirrored, so chosen
     that it has boxes and that their order does not depend on the last digits: scores that nearly tie may swap rows between
-    frameworks, and a box at the edge of NMS may come or go. At most 60 parts are tried, with three runs of the model each;
-    trained models need one or two parts.
+    frameworks, and a box at the edge of NMS may come or go. At most 60 parts are tried, with three runs of the model each.
 
     Args:
         image: as `read_image` gives it.
@@ -97,9 +95,9 @@ def choose_example(
     example = search.best_part(detector.pixels(plane), found)
     if example is None:
         raise RetinaJError(
-            f"On {source} the model gives scores so close to each other that no two programs would rank them alike: of its "
-            f"parts, {search.tried} were tried, in {duration(time.monotonic() - started)}, and none can be the test of the "
-            "package. Give another image as --image, best one with a few clear objects that differ from each other, or another "
+            f"On {source} the model gives scores so close to each other that no two programs would rank them alike. Of its "
+            f"parts that were tried ({search.tried}, in {duration(time.monotonic() - started)}), none can be the test of the "
+            "package. Give another image as --image, best one with a few clear objects that differ from each other, or package another "
             "model: one with random or hardly trained weights scores everything alike."
         )
     height, width = example.pixels.shape[:2]

@@ -17,7 +17,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help=f"Of the annotations: {', '.join(each.name for each in FORMATS)}. [default: by their content]",
+        help=f"Of the annotations: {', '.join(each.name for each in FORMATS)}. \\[default: by their content]",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -25,13 +25,13 @@ Classes = Annotated[
     Path | None,
     typer.Option(
         help="File with the names of the classes, where another file has them (data.yaml, classes.txt, label_map.pbtxt). "
-        "[default: found beside the annotations]",
+        "\\[default: found beside the annotations]",
         rich_help_panel=_PANEL,
     ),
 ]
 Columns = Annotated[
     str | None,
-    typer.Option(help='Of a table: "label=cell type, x_min=left". [default: by their names]', rich_help_panel=_PANEL),
+    typer.Option(help='Of a table: "label=cell type, x_min=left". \\[default: by their names]', rich_help_panel=_PANEL),
 ]
 ClassFrom = Annotated[
     str,

@@ -25,11 +25,12 @@ def check(
         typer.Argument(help="File or folder of annotations: see --format. Several: one for each part of the data."),
     ],
     train: Annotated[
-        Path | None, typer.Option("--train", help=f"{_LIST.format('training')} [default: all that are in no other]")
+        Path | None, typer.Option("--train", help=f"{_LIST.format('training')} \\[default: all that are in no other]")
     ] = None,
     validation: Annotated[Path | None, typer.Option(help=_LIST.format("validation"))] = None,
     test: Annotated[
-        Path | None, typer.Option(help=f"{_LIST.format('test')} [default for all three: VOC's ImageSets/Main, if it is there]")
+        Path | None,
+        typer.Option(help=f"{_LIST.format('test')} \\[default for all three: VOC's ImageSets/Main, if it is there]"),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help=f"Folder to make, with {PAGE_FILE} and {JSON_FILE}; or one file, .html or .json.")

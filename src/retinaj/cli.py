@@ -20,6 +20,8 @@ from retinaj.convert_command import convert
 from retinaj.describe_command import describe
 from retinaj.errors import RetinaJError
 from retinaj.foreign_options import (
+    DEFAULT_MAX_BOXES,
+    DEFAULT_RANGE,
     ForeignClasses,
     ForeignFirstLabel,
     ForeignMaxBoxes,
@@ -32,6 +34,7 @@ from retinaj.foreign_options import (
     class_list,
     numbers,
     pixel_values,
+    refuse_foreign_options,
 )
 from retinaj.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, limit_words
@@ -225,11 +228,11 @@ def package(
     outputs: ForeignOutputs = None,
     classes: ForeignClasses = None,
     first_label: ForeignFirstLabel = None,
-    pixel_range: ForeignRange = "0,1",
+    pixel_range: ForeignRange = DEFAULT_RANGE,
     mean: ForeignMean = None,
     std: ForeignStd = None,
     multiple: ForeignMultiple = None,
-    max_boxes: ForeignMaxBoxes = 300,
+    max_boxes: ForeignMaxBoxes = DEFAULT_MAX_BOXES,
 ) -> None:
     """Write a model as a package for the BioImage Model Zoo (one zip, for Fiji and Python too), and test it."""
     from retinaj_zoo.metadata import Metadata, read_metadata
@@ -257,6 +260,16 @@ def package(
         )
         package_foreign(from_onnx, output, options=options, image=image, metadata=details, log=say)
         return
+    refuse_foreign_options(
+        outputs=outputs,
+        classes=classes,
+        first_label=first_label,
+        pixel_range=pixel_range,
+        mean=mean,
+        std=std,
+        multiple=multiple,
+        max_boxes=max_boxes,
+    )
     if model is None:
         raise RetinaJError("MODEL is missing: the model folder to package, or --from-onnx FILE.")
     if interactive:

@@ -18,10 +18,10 @@ console = Console(stderr=True)
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF, OME-Zarr).")]
 Annotations = Annotated[Path, typer.Argument(help="File or folder of annotations: see --format.")]
-Names = Annotated[Path | None, typer.Option(help="Text file with the names of the images to use, one a line. [default: all]")]
+Names = Annotated[Path | None, typer.Option(help="Text file with the names of the images to use, one a line. \\[default: all]")]
 Validation = Annotated[
     str | None,
-    typer.Option(help="Share of the images (0.2), a text file (.txt) of names, or annotations of their own. [default: 0.2]"),
+    typer.Option(help="Share of the images (0.2), a text file (.txt) of names, or annotations of their own. \\[default: 0.2]"),
 ]
 
 

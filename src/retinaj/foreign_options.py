@@ -12,6 +12,9 @@ from retinaj.errors import RetinaJError
 
 _PANEL = "Detectors of other programs"
 _LARGEST_LIST = 2**20  # bytes
+DEFAULT_RANGE = "0,1"
+DEFAULT_MAX_BOXES = 300
+_DEFAULTS = {"pixel_range": DEFAULT_RANGE, "max_boxes": DEFAULT_MAX_BOXES}  # of the others: None
 
 FromOnnx = Annotated[
     Path | None,
@@ -72,6 +75,25 @@ ForeignMultiple = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+
+
+def refuse_foreign_options(**options: object) -> None:
+    """Refuse options that do nothing without --from-onnx.
+
+    Args:
+        options: by their Python names, as they were given.
+
+    Raises:
+        RetinaJError: naming the first that is not at its default.
+
+    >>> refuse_foreign_options(mean=None, max_boxes=300)
+    """
+    for name, value in options.items():
+        if value != _DEFAULTS.get(name):
+            raise RetinaJError(
+                f"--{name.replace('_', '-')} is for detectors of other programs: give the ONNX file with --from-onnx, "
+                "or leave it out."
+            )
 
 
 def class_list(value: str | None) -> tuple[str, ...]:

@@ -14,13 +14,13 @@ Axes = Annotated[
     str | None,
     typer.Option(
         help="What the axes of the images are where their files are wrong: a letter of t, c, z, y, x for each that is longer "
-        "than 1, in the file's order, such as tyx. [default: by the files]",
+        "than 1, in the file's order, such as tyx. \\[default: by the files]",
         rich_help_panel=_PANEL,
     ),
 ]
 Series = Annotated[
     int | None,
-    typer.Option(min=1, help="Which image of files that hold several. [default: the first]", rich_help_panel=_PANEL),
+    typer.Option(min=1, help="Which image of files that hold several. \\[default: the first]", rich_help_panel=_PANEL),
 ]
 Channels = Annotated[
     str | None,

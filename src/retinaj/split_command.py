@@ -35,7 +35,7 @@ def split(
         typer.Option(
             help="Keep images of a plate, patient or well in one part: a regular expression with one group that is searched "
             r"for in their names, such as '^(plate\d+)_', a CSV file with the columns image and group, or the word folder for "
-            "the folder they lie in. [default: each image on its own]"
+            "the folder they lie in. \\[default: each image on its own]"
         ),
     ] = None,
     format_name: Format = None,

@@ -41,7 +41,7 @@ def train(
     names: Names = None,
     validation: Validation = None,
     backbone: Annotated[
-        str | None, typer.Option(help=f"One of {', '.join(BACKBONES)}. [default: light]", callback=_backbone)
+        str | None, typer.Option(help=f"One of {', '.join(BACKBONES)}. \\[default: light]", callback=_backbone)
     ] = None,
     imagenet_weights: Annotated[
         bool, typer.Option("--imagenet-weights", help="Start the backbone from ImageNet weights (downloaded once).")
@@ -51,45 +51,47 @@ def train(
         typer.Option(help="Start from this model: a model folder, or a package (zip, folder, rdf.yaml, https://…#sha256=…)."),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Train for about this long: fits the number of epochs. [default: 35]")
+        float | None, typer.Option(help="Train for about this long: fits the number of epochs. \\[default: 35]")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="[default: as many as fit into --minutes on this machine]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Training windows in a step. [default: 4]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="\\[default: as many as fit into --minutes on this machine]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Training windows in a step. \\[default: 4]")] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Stop when validation AP has not risen for so many epochs. [default: never]")
+        int | None, typer.Option(help="Stop when validation AP has not risen for so many epochs. \\[default: never]")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The highest, after warm-up. [default: 0.001]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest, after warm-up. \\[default: 0.001]")] = None,
     optimizer: Annotated[
-        Literal["adamw", "adam", "sgd"] | None, typer.Option(help="[default: adamw]", rich_help_panel=_PANEL)
+        Literal["adamw", "adam", "sgd"] | None, typer.Option(help="\\[default: adamw]", rich_help_panel=_PANEL)
     ] = None,
     schedule: Annotated[
         Literal["cosine", "constant", "step", "plateau"] | None,
-        typer.Option(help="How the learning rate goes on after warm-up. [default: cosine]", rich_help_panel=_PANEL),
+        typer.Option(help="How the learning rate goes on after warm-up. \\[default: cosine]", rich_help_panel=_PANEL),
     ] = None,
     plateau: Annotated[
         int | None,
         typer.Option(
-            help="With that schedule, epochs without gain before the rate is halved. [default: 5]", rich_help_panel=_PANEL
+            help="With that schedule, epochs without gain before the rate is halved. \\[default: 5]", rich_help_panel=_PANEL
         ),
     ] = None,
     warmup_steps: Annotated[
-        int | None, typer.Option(help="Steps in which the learning rate rises. [default: 200]", rich_help_panel=_PANEL)
+        int | None, typer.Option(help="Steps in which the learning rate rises. \\[default: 200]", rich_help_panel=_PANEL)
     ] = None,
     accumulate: Annotated[
-        int | None, typer.Option(help="Batches averaged before weights change. [default: 1]", rich_help_panel=_PANEL)
+        int | None, typer.Option(help="Batches averaged before weights change. \\[default: 1]", rich_help_panel=_PANEL)
     ] = None,
     weight_decay: Annotated[
-        float | None, typer.Option(help="Of adamw and sgd. [default: 0.01]", rich_help_panel=_PANEL)
+        float | None, typer.Option(help="Of adamw and sgd. \\[default: 0.01]", rich_help_panel=_PANEL)
     ] = None,
-    clip_norm: Annotated[float | None, typer.Option(help="Longest gradient. [default: 10]", rich_help_panel=_PANEL)] = None,
+    clip_norm: Annotated[float | None, typer.Option(help="Longest gradient. \\[default: 10]", rich_help_panel=_PANEL)] = None,
     ema: Annotated[
         float | None,
-        typer.Option(help="Share of the average kept in a step; 0 averages nothing. [default: 0.999]", rich_help_panel=_PANEL),
+        typer.Option(
+            help="Share of the average kept in a step; 0 averages nothing. \\[default: 0.999]", rich_help_panel=_PANEL
+        ),
     ] = None,
     freeze: Annotated[
         Literal["none", "stage2", "stage3", "stage4", "stage5", "backbone"] | None,
         typer.Option(
-            help="Do not train the backbone up to this stage. [default: stage2 with --imagenet-weights, else none]",
+            help="Do not train the backbone up to this stage. \\[default: stage2 with --imagenet-weights, else none]",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -97,64 +99,67 @@ def train(
         bool | None,
         typer.Option(
             "--freeze-batch-norm/--train-batch-norm",
-            help="Of the backbone. [default: frozen with --imagenet-weights]",
+            help="Of the backbone. \\[default: frozen with --imagenet-weights]",
             rich_help_panel=_PANEL,
         ),
     ] = None,
     balance: Annotated[
         Literal["none", "weights", "sampling"] | None,
         typer.Option(
-            help="Make up for rare classes in the loss, or by showing them more often. [default: none]", rich_help_panel=_PANEL
+            help="Make up for rare classes in the loss, or by showing them more often. \\[default: none]",
+            rich_help_panel=_PANEL,
         ),
     ] = None,
     hard_images: Annotated[
         float | None,
         typer.Option(
-            help="Show images more often the higher their loss: 0 not, 1 in proportion. [default: 0]", rich_help_panel=_PANEL
+            help="Show images more often the higher their loss: 0 not, 1 in proportion. \\[default: 0]", rich_help_panel=_PANEL
         ),
     ] = None,
     label_smoothing: Annotated[
-        float | None, typer.Option(help="Ask for so much less than a score of 1. [default: 0]", rich_help_panel=_PANEL)
+        float | None, typer.Option(help="Ask for so much less than a score of 1. \\[default: 0]", rich_help_panel=_PANEL)
     ] = None,
     precision: Annotated[
         Literal["float32", "mixed_bfloat16"] | None,
-        typer.Option(help="[default: mixed on a GPU that is fast at it, else float32]", rich_help_panel=_PANEL),
+        typer.Option(help="\\[default: mixed on a GPU that is fast at it, else float32]", rich_help_panel=_PANEL),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random. \\[default: 0]")] = None,
     box_loss: Annotated[
-        Literal["giou", "ciou", "smooth_l1"] | None, typer.Option(help="[default: giou]", rich_help_panel=_PANEL)
+        Literal["giou", "ciou", "smooth_l1"] | None, typer.Option(help="\\[default: giou]", rich_help_panel=_PANEL)
     ] = None,
     assignment: Annotated[
-        Literal["atss", "iou"] | None, typer.Option(help="Which anchors learn a box. [default: atss]", rich_help_panel=_PANEL)
+        Literal["atss", "iou"] | None, typer.Option(help="Which anchors learn a box. \\[default: atss]", rich_help_panel=_PANEL)
     ] = None,
     focal_alpha: Annotated[
-        float | None, typer.Option(help="Weight of objects in the class loss. [default: 0.25]", rich_help_panel=_PANEL)
+        float | None, typer.Option(help="Weight of objects in the class loss. \\[default: 0.25]", rich_help_panel=_PANEL)
     ] = None,
     focal_gamma: Annotated[
-        float | None, typer.Option(help="Focus on what is scored badly. [default: 2]", rich_help_panel=_PANEL)
+        float | None, typer.Option(help="Focus on what is scored badly. \\[default: 2]", rich_help_panel=_PANEL)
     ] = None,
-    class_weight: Annotated[float | None, typer.Option(help="Of the class loss. [default: 1]", rich_help_panel=_PANEL)] = None,
+    class_weight: Annotated[
+        float | None, typer.Option(help="Of the class loss. \\[default: 1]", rich_help_panel=_PANEL)
+    ] = None,
     box_weight: Annotated[
-        float | None, typer.Option(help="Of the localisation loss. [default: 2]", rich_help_panel=_PANEL)
+        float | None, typer.Option(help="Of the localisation loss. \\[default: 2]", rich_help_panel=_PANEL)
     ] = None,
     norm: Annotated[
         Literal["group", "batch"] | None,
-        typer.Option(help="GroupNorm or BatchNorm, in heads and light backbones. [default: group]", rich_help_panel=_NETWORK),
+        typer.Option(help="GroupNorm or BatchNorm, in heads and light backbones. \\[default: group]", rich_help_panel=_NETWORK),
     ] = None,
     separable: Annotated[
         bool, typer.Option("--separable", help="Separable convolutions in pyramid and heads.", rich_help_panel=_NETWORK)
     ] = False,
     pyramid_width: Annotated[
-        int | None, typer.Option(help="Channels of pyramid and heads. [default: 64]", rich_help_panel=_NETWORK)
+        int | None, typer.Option(help="Channels of pyramid and heads. \\[default: 64]", rich_help_panel=_NETWORK)
     ] = None,
     levels: Annotated[
-        str | None, typer.Option(help="First and last pyramid level, as in 3-7. [default: fitted to the boxes]")
+        str | None, typer.Option(help="First and last pyramid level, as in 3-7. \\[default: fitted to the boxes]")
     ] = None,
     downsampling: Annotated[
-        int | None, typer.Option(help="Average images down by 1, 2, 4 or 8. [default: fitted to the boxes]")
+        int | None, typer.Option(help="Average images down by 1, 2, 4 or 8. \\[default: fitted to the boxes]")
     ] = None,
     window: Annotated[
-        int | None, typer.Option(help="Side of the training windows, downsampled pixels. [default: fitted to the boxes]")
+        int | None, typer.Option(help="Side of the training windows, downsampled pixels. \\[default: fitted to the boxes]")
     ] = None,
     augment: Augment = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in OUTPUT.")] = False,

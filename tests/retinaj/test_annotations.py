@@ -21,11 +21,11 @@ def test_many_classes_cost_no_more_than_their_number(tmp_path):
     categories = [{"id": at, "name": name} for at, name in enumerate(names)]
     content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": objects, "categories": categories}
     (tmp_path / "a.json").write_text(json.dumps(content))
-    begin = time.process_time()
+    begin = time.thread_time()
     assert pascal_voc.read(tmp_path / "a.xml").boxes.names == names
     assert coco.read(tmp_path / "a.json")[0].boxes.names == names
     # looked up in a list, they take far longer
-    assert time.process_time() - begin < 10
+    assert time.thread_time() - begin < 10
 
 
 def test_white_space_in_class_names_is_one_space(tmp_path):

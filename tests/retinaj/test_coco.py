@@ -173,13 +173,13 @@ def test_a_bad_segmentation_is_a_fault_of_its_object_alone(tmp_path, segmentatio
 
 def test_a_mask_of_absurd_size_costs_nothing(tmp_path):
     side = 10**7
-    begin = time.process_time()
+    begin = time.thread_time()
     tracemalloc.start()
     first = read_one(tmp_path, segmented({"size": [side, side], "counts": [side * side - 10, 10]}))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert first.boxes.xyxy[0].tolist() == [side - 1, side - 10, side, side]
-    assert (peak < 10e6, time.process_time() - begin < 1) == (True, True)
+    assert (peak < 10e6, time.thread_time() - begin < 1) == (True, True)
 
 
 def test_one_bad_object_does_not_hide_the_others(tmp_path):
@@ -217,9 +217,9 @@ def test_a_file_of_fifty_megabytes_is_read_in_bounded_time(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(content)
     assert path.stat().st_size > 50e6
-    begin = time.process_time()
+    begin = time.thread_time()
     assert len(coco.read(path)[0].boxes) == 22_000
-    assert time.process_time() - begin < 20  # about one second
+    assert time.thread_time() - begin < 20  # about one second
 
 
 def test_writing_takes_no_more_memory_for_more_objects(tmp_path):

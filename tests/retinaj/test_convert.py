@@ -333,9 +333,9 @@ def test_images_are_copied_on_demand(tmp_path, images, to, target, folder):
 
 def test_very_many_images_of_one_name_are_numbered_in_no_time():
     made = [Annotation(Path("a"), "a.png", Boxes.empty(()), encoded=lambda: b"\xff\xd8\xff")] * 5000
-    started = time.process_time()
+    started = time.thread_time()
     planned, images = plan_images(made, [None] * len(made), None)
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 2
     assert [each.image_name for each in planned] == ["a.jpg", *(f"a_{at}.jpg" for at in range(2, 5001))]
     assert len(images) == 5000
 

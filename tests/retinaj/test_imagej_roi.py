@@ -145,10 +145,10 @@ def test_hostile_roi_files(tmp_path, monkeypatch):
 
 
 def test_roi_names_cost_no_more_than_their_length():
-    begin = time.process_time()
+    begin = time.thread_time()
     for name in ("_" * 100_000 + "x", "-1" * 50_000 + "x", "_.1" * 30_000 + "x", "x" + " " * 100_000 + "0.x", "1-" * 50_000):
         assert imagej_roi.parse_name(name) == (name, None)
-    assert time.process_time() - begin < 2
+    assert time.thread_time() - begin < 2
 
 
 def test_what_single_rois_say_survives_writing_and_reading(tmp_path):
@@ -219,10 +219,10 @@ def test_a_rule_that_is_none_is_refused(tmp_path, rule):
 
 def test_an_expression_that_would_take_for_ever_elsewhere_takes_no_time(tmp_path):
     (tmp_path / "a.roi").write_bytes(roi_bytes(name="a" * 200 + "!"))
-    begin = time.process_time()
+    begin = time.thread_time()
     (fault,) = class_from(tmp_path / "a.roi", r"^((?:a|aa|a?a)+)$")
     assert "finds no class" in fault
-    assert time.process_time() - begin < 3
+    assert time.thread_time() - begin < 3
 
 
 def overlaid(path: Path, shape: tuple[int, ...], axes: str, **metadata) -> None:
@@ -306,10 +306,10 @@ def test_ten_thousand_rois_take_seconds(tmp_path):
     path = tmp_path / "a.zip"
     count = 10_000
     boxes = Boxes(np.tile(np.array([[1.5, 2, 9, 9]], np.float32), (count, 1)), [0] * count, ("cell",), [0.5] * count)
-    begin = time.process_time()
+    begin = time.thread_time()
     imagej_roi.write_roi_set(path, boxes)
     assert len(imagej_roi.read_roi_set(path)) == count
-    assert time.process_time() - begin < 20  # about two
+    assert time.thread_time() - begin < 20  # about two
 
 
 def test_zip_entries_lead_nowhere(tmp_path):

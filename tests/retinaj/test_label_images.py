@@ -200,10 +200,10 @@ def test_hostile_pictures_cost_little(tmp_path, monkeypatch):
     # noise: every value all over the picture
     noise = np.random.default_rng(0).integers(0, 65536, (700, 700)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "noise.tif", noise)
-    begin = time.process_time()
+    begin = time.thread_time()
     with pytest.raises(RetinaJError, match=r"noise\.tif is an ordinary image"):
         read_annotations(tmp_path / "noise.tif", FORCED)
-    assert time.process_time() - begin < 5
+    assert time.thread_time() - begin < 5
     (tmp_path / "huge.tif").write_bytes(huge_tiff(1_000_000))
     with pytest.raises(RetinaJError, match=r"huge\.tif"):
         read_annotations(tmp_path / "huge.tif", FORCED)

@@ -108,7 +108,7 @@ def test_classes_keep_their_weights_by_name_and_new_ones_start_fresh(
     assert record.class_names == ("ring", "square", "zebra")
     before, after = head(source), head(new)
     np.testing.assert_allclose(after["square"], before["square"], atol=1e-6)
-    fresh = build_network(record.network).get_layer("class_head").get_layer("class_head_prediction")
+    fresh = build_network(record.network).get_layer("class_head_prediction")
     for name in ("ring", "zebra"):
         assert np.abs(after[name] - before["disc"]).max() > 0.01
         np.testing.assert_allclose(after[name][-3:], np.asarray(fresh.bias)[:3], atol=1e-4)  # the prior

@@ -141,7 +141,7 @@ def test_ctrl_c_while_saving_finishes_saving(data: tuple[Path, Path], tmp_path: 
             raise KeyboardInterrupt
         return save_model(folder, record, network)
 
-    monkeypatch.setattr("retinaj.training.train.save_model", interrupted)
+    monkeypatch.setattr("retinaj.training.trainer.save_model", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(*data, tmp_path / "model", settings=QUICK, console=Console(file=io.StringIO()))
     assert open_model(tmp_path / "model").record.training.epochs_done == 1

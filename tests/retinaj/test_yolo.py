@@ -204,10 +204,10 @@ def test_yaml_that_multiplies_itself_stays_small(tmp_path):
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     lines += [f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)]
     (tmp_path / "data.yaml").write_text("\n".join([*lines, "names: *i"]))
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(RetinaJError, match='"names" has a list or mapping'):
         read_class_file(tmp_path / "data.yaml")
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_links_that_lead_out_are_refused_and_those_inside_followed(tmp_path):

@@ -172,8 +172,8 @@ def limit_words(detector: Detector) -> str:
             "detections_per_img or box_detections_per_img, Ultralytics: max_det)"
         )
     return (
-        f"{detector.max_detections} boxes, as many as the model can give in one image, so that objects may be missing. Cut such "
-        f"images into smaller ones, or {remedy}"
+        f"{detector.max_detections} boxes, as many as the model can give in one image, so that objects may be missing. Cut "
+        f"such images into smaller ones, or {remedy}"
     )
 
 

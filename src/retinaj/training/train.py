@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from retinaj.annotations import Reading
-from retinaj.dataset import Dataset
-from retinaj.durations import duration
 from retinaj.errors import RetinaJError
 from retinaj.files import require_absent
-from retinaj.model_folder import TRAINING_FOLDER, ModelRecord, read_record, save_model
+from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
 from retinaj.network.retinanet import build_network
-from retinaj.network.untyped import keras, tf
-from retinaj.training.budget import Pace
-from retinaj.training.console import TrainingConsole
-from retinaj.training.data import ImageStore, WindowSource
-from retinaj.training.freezing import freeze
-from retinaj.training.history import EpochRow, History
+from retinaj.network.untyped import keras
 from retinaj.training.leakage_warning import leakage_lines
-from retinaj.training.optimizers import build_optimizer
 from retinaj.training.plan import plan_model
 from retinaj.training.precision import best_precision, precision
-from retinaj.training.run_folder import Run, load_run, open_log, require_same_images, save_run, save_sample
-from retinaj.training.schedule import learning_rate, plateau_factor
+from retinaj.training.run_folder import Run, load_run, require_same_images, save_run, save_sample
 from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint, require_same_start
-from retinaj.training.state import STATE_FILE, Progress, load_state, save_state
-from retinaj.training.step import StepLosses, TrainingStep
-from retinaj.training.validation import Validator
-from retinaj.weights_file import network_arrays, write_arrays
-
-LAST_WEIGHTS_FILE = "last.weights.h5"
-_MEASURED_STEPS = 4  # the first compiles
+from retinaj.training.state import STATE_FILE
+from retinaj.training.trainer import Trainer, tell
 
 
 def train(
@@ -90,7 +72,6 @@ def train(
     else:
         require_absent(output)
         settings = settings or TrainingSettings(**(start.settings() if start else {}))
-        settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
     training_set, validation_set = load_sets(
         images,
         annotations,
@@ -108,230 +89,15 @@ def train(
         network = _initial_network(run.record, start, resuming=has_state)
     else:
         for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
-            _say(console, line)
-        record = plan_model(output.name, training_set, validation_set, settings, lambda line: _say(console, line), start)
+            tell(console, line)
+        settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
+        record = plan_model(output.name, training_set, validation_set, settings, lambda line: tell(console, line), start)
         run = Run.of(record, training_set, validation_set)
         network = _initial_network(record, start, resuming=False)  # before anything is written: fetching weights can fail
         save_run(output, run)
         sample = save_sample(output, validation_set.samples)
-        _say(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
-    return _Trainer(output, run, network, training_set, validation_set, console).run()
-
-
-class _Trainer:
-    """One session of a run: from its state to its end, or to an interruption."""
-
-    def __init__(self, output: Path, run: Run, network: Any, training: Dataset, validation: Dataset, console: Console) -> None:
-        record = run.record
-        self._output, self._record, self._network, self._console = output, record, network, console
-        self._folder = output / TRAINING_FOLDER
-        self._settings = record.training.settings
-        self._run = run
-        self._log = open_log(output)
-        freeze(self._network, self._settings)
-        self._average = build_network(record.network)
-        self._average.set_weights(self._network.get_weights())
-        self._optimizer = build_optimizer(self._settings, self._network)
-        store = ImageStore(record)
-        self._windows = WindowSource(training.samples, record, store)
-        self._validator = Validator(validation.samples, record, store, self._average)
-        self._step = TrainingStep(record, self._network, self._average, self._optimizer)
-        self._progress = Progress()
-        if (self._folder / STATE_FILE).is_file():
-            self._progress = load_state(self._folder, self._windows.image_loss, self._network, self._average, self._optimizer)
-
-    def run(self) -> ModelRecord:
-        settings, record = self._settings, self._record
-        self._say(
-            f"Training {record.network.backbone} ({self._network.count_params() / 1e6:.2f} M weights) on "
-            f"{record.training.images} images with {record.training.boxes} boxes of {len(record.class_names)} classes: "
-            f"epochs of {self._windows.steps} steps, {settings.batch_size} windows of "
-            f"{record.training.window} x {record.training.window} pixels each; validating on "
-            f"{record.training.validation_images} images; seed {settings.seed}."
-        )
-        if self._progress.epoch:
-            self._say(f"Resuming after epoch {self._progress.epoch} of {settings.epochs}.")
-        history = History(self._folder, self._progress.epoch)
-        try:
-            epochs = self._decide_epochs()
-            screen = TrainingConsole(self._console, epochs)
-            with screen.live(self._windows.steps * epochs, self._progress.step):
-                for epoch in range(self._progress.epoch + 1, epochs + 1):
-                    if self._is_exhausted():
-                        break
-                    self._epoch(epoch, history, screen)
-        except KeyboardInterrupt:
-            self._leave_usable_model()
-            raise
-        except tf.errors.ResourceExhaustedError as error:
-            raise RetinaJError(self._advice_on_memory()) from error
-        except tf.errors.OpError as error:
-            if self._windows.error is None:
-                raise
-            raise self._windows.error from error
-        finally:
-            history.close()
-            for handler in self._log.handlers:
-                handler.close()
-        progress = self._progress
-        if self._is_exhausted():
-            self._say(f"Stopped early: validation AP has not risen for {settings.patience} epochs.")
-        self._say(
-            f"Done in {duration(progress.seconds)} ({progress.seconds_per_step:.3f} s a step). Best: epoch "
-            f"{progress.best_epoch}, AP@.5 {progress.best_ap50:.3f}, AP@.5:.95 {progress.best_ap:.3f} on the validation "
-            f"images. The model is in {self._output}."
-        )
-        return read_record(self._output)
-
-    def _decide_epochs(self) -> int:
-        """The number of epochs, fitted to the time that there is unless it was given; says how long they will take."""
-        settings, record = self._settings, self._record
-        if self._progress.epoch and settings.epochs is not None:
-            return settings.epochs
-        pace, steps = self._measure(), self._windows.steps
-        epochs = settings.epochs
-        if epochs is None:
-            epochs = pace.epochs_within(settings.minutes, steps)
-            training = record.training.model_copy(update={"settings": settings.model_copy(update={"epochs": epochs})})
-            self._record = record.model_copy(update={"training": training})
-            self._settings = training.settings
-            # Written down before the first step: a resumed run keeps to it, whatever the machine does by then.
-            save_run(self._output, self._run.model_copy(update={"record": self._record}))
-            self._say(
-                f"{epochs} epochs fit into {settings.minutes:g} minutes on this machine; --epochs or --minutes asks for others."
-            )
-        seconds = epochs * pace.epoch(steps)
-        self._say(f"{epochs} epochs will take about {duration(seconds)} ({pace.step:.3f} s a step).")
-        return epochs
-
-    def _measure(self) -> Pace:
-        """Time a few steps and validation images, and put everything back as it was."""
-        models = (self._network, self._average)
-        before = [model.get_weights() for model in models], [variable.numpy() for variable in self._optimizer.variables]
-        times: list[float] = []
-        for batch, _ in zip(self._windows.epoch(1), range(_MEASURED_STEPS), strict=False):
-            began = time.perf_counter()
-            self._step(batch, 0.0, 0)
-            times.append(time.perf_counter() - began)
-        for model, arrays in zip(models, before[0], strict=True):
-            model.set_weights(arrays)
-        for variable, array in zip(self._optimizer.variables, before[1], strict=True):
-            variable.assign(array)
-        return Pace(median(times[1:] or times), self._validator.seconds())
-
-    def _epoch(self, epoch: int, history: History, screen: TrainingConsole) -> None:
-        began, before = time.perf_counter(), self._progress
-        losses: list[StepLosses] = []
-        times: list[float] = []
-        step, rate, steps = before.step, 0.0, self._windows.steps * screen.epochs
-        last = began
-        for batch in self._windows.epoch(epoch):
-            rate = learning_rate(self._settings, step, steps, before.rate_factor)
-            losses.append(self._step(batch, rate, step))
-            self._require_finite(losses[-1].total, epoch, step)
-            step += 1
-            now = time.perf_counter()
-            times.append(now - last)
-            last = now
-            seconds = before.seconds + now - began
-            screen.step(epoch, step, losses[-1].total, seconds / step * (steps - step))
-        val_loss, result = self._validator()
-        seconds = before.seconds + time.perf_counter() - began
-        # Without an object in the validation images there is no AP, and the latest weights are the best guess.
-        ap, ap50 = result.overall.ap, result.overall.ap50
-        best = ap is None or ap > before.best_ap
-        ap, ap50 = ap or 0.0, ap50 or 0.0
-        class_loss = sum(each.class_loss for each in losses) / len(losses)
-        box_loss = sum(each.box_loss for each in losses) / len(losses)
-        self._windows.learn(epoch, np.concatenate([each.images for each in losses]))
-        best_epoch = epoch if best else before.best_epoch
-        factor = plateau_factor(self._settings, before.rate_factor, epoch - max(best_epoch, before.rate_epoch))
-        progress = Progress(
-            epoch=epoch,
-            step=step,
-            best_epoch=best_epoch,
-            best_ap=ap if best else before.best_ap,
-            best_ap50=ap50 if best else before.best_ap50,
-            seconds=seconds,
-            seconds_per_step=median(times),
-            rate_factor=factor,
-            rate_epoch=epoch if factor != before.rate_factor else before.rate_epoch,
-        )
-        row = EpochRow(epoch, step, seconds, rate, class_loss + box_loss, class_loss, box_loss, val_loss, ap, ap50)
-        try:
-            self._save(progress, best, row, history)
-        except KeyboardInterrupt:
-            self._save(progress, best, row, history)  # a half-saved model is none: what was begun is finished first
-            raise
-        left = seconds / epoch * (screen.epochs - epoch)
-        self._log.info("%s best=%s", row, best)
-        screen.epoch(row, best, left)
-
-    def _save(self, progress: Progress, best: bool, row: EpochRow, history: History) -> None:
-        if best:
-            save_model(self._output, self._described(progress), self._average)
-        write_arrays(self._folder / LAST_WEIGHTS_FILE, network_arrays(self._average))
-        history.append(row)
-        # Last: a run that is resumed from the state before this one drops what it finds beyond it.
-        save_state(self._folder, progress, self._windows.image_loss, self._network, self._average, self._optimizer)
-        self._progress = progress
-
-    def _described(self, progress: Progress) -> ModelRecord:
-        """The record of the best weights so far."""
-        training = self._record.training.model_copy(
-            update={
-                "epochs_done": progress.epoch,
-                "best_epoch": progress.best_epoch,
-                "validation_ap": progress.best_ap if progress.best_epoch else None,
-                "validation_ap50": progress.best_ap50 if progress.best_epoch else None,
-                "seconds": round(progress.seconds, 1),
-                "seconds_per_step": round(progress.seconds_per_step, 4),
-            }
-        )
-        return self._record.model_copy(update={"training": training})
-
-    def _leave_usable_model(self) -> None:
-        if not self._progress.best_epoch:
-            save_model(self._output, self._described(self._progress), self._average)
-            kept = "the weights of this moment, not validated"
-        else:
-            kept = f"the best model so far, of epoch {self._progress.best_epoch}"
-        self._say(f"Stopped. {self._output} holds {kept}. To go on, give the same command with --resume.")
-
-    def _is_exhausted(self) -> bool:
-        """Whether the run ends before its last epoch, because validation AP has long ceased to rise."""
-        patience, progress = self._settings.patience, self._progress
-        unfinished = progress.epoch < (self._settings.epochs or 0)
-        return bool(patience) and unfinished and progress.epoch - progress.best_epoch >= patience
-
-    def _require_finite(self, loss: float, epoch: int, step: int) -> None:
-        if math.isfinite(loss):
-            return
-        kept = f"; the best model so far is in {self._output}" if self._progress.best_epoch else ""
-        message = (
-            f"The loss became {loss} in epoch {epoch}, step {step + 1}{kept}. Train again with a lower --learning-rate "
-            f"(now {self._settings.learning_rate:g}) or a larger --batch-size (now {self._settings.batch_size})."
-        )
-        self._log.error(message)
-        raise RetinaJError(message)
-
-    def _advice_on_memory(self) -> str:
-        settings, window = self._settings, self._record.training.window
-        if settings.batch_size > 1:
-            half = settings.batch_size // 2
-            remedy = (
-                f"--batch-size {half} --accumulate {settings.accumulate * -(-settings.batch_size // half)} for the same result"
-            )
-        else:
-            remedy = f"--window {max(window // 64 * 32, 32)} or a smaller --backbone"
-        return (
-            f"Memory does not suffice for batches of {settings.batch_size} windows of {window} x {window} pixels. Train into a "
-            f"new folder with {remedy}."
-        )
-
-    def _say(self, line: str) -> None:
-        self._log.info(line)
-        _say(self._console, line)
+        tell(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
+    return Trainer(output, run, network, training_set, validation_set, console).run()
 
 
 def _initial_network(record: ModelRecord, start: StartingPoint | None, *, resuming: bool) -> Any:
@@ -343,10 +109,6 @@ def _initial_network(record: ModelRecord, start: StartingPoint | None, *, resumi
     if start is not None and not resuming:
         start.assign(network, record)
     return network
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettings:
@@ -375,6 +137,6 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 def _tell(kind: str, lines: Sequence[str], console: Console) -> None:
     shown = 20
     for line in lines[:shown]:
-        _say(console, f"{kind}: {line}")
+        tell(console, f"{kind}: {line}")
     if len(lines) > shown:
-        _say(console, f"{kind}: and {len(lines) - shown} more of this kind; `retinaj check` lists all.")
+        tell(console, f"{kind}: and {len(lines) - shown} more of this kind; `retinaj check` lists all.")
