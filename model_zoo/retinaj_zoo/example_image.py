@@ -97,8 +97,8 @@ def choose_example(
         raise RetinaJError(
             f"On {source} the model gives scores so close to each other that no two programs would rank them alike. Of its "
             f"parts that were tried ({search.tried}, in {duration(time.monotonic() - started)}), none can be the test of the "
-            "package. Give another image as --image, best one with a few clear objects that differ from each other, or package another "
-            "model: one with random or hardly trained weights scores everything alike."
+            "package. Give another image as --image, best one with a few clear objects that differ from each other, or package "
+            "another model: one with random or hardly trained weights scores everything alike."
         )
     height, width = example.pixels.shape[:2]
     log(f"This image becomes part of the package: {source}; {width} x {height} pixels, {len(example.boxes)} boxes.")
