@@ -56,6 +56,7 @@ def model(data: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> 
         (("train", "x", "x", "--output", "new", "--resume"), "Error: There is nothing to resume"),
         (("predict", "x.png", "--model", "nowhere", "--output", "new"), "nowhere"),
         (("package", "nowhere", "--output", "new.zip"), "nowhere"),
+        (("package", "x", "--output", "new.zip", "--max-boxes", "9"), "Error: --max-boxes is for detectors of other programs"),
         (("imagej", "nowhere.ijm"), "nowhere.ijm"),
     ],
 )

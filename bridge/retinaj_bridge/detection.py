@@ -55,7 +55,7 @@ def detect_active_image(options: DetectOptions, models: Models) -> Boxes:
     java_class("java.lang.System").setProperty("retinaj.classes", "\n".join(detector.class_names))
     full = detector.is_full(boxes)
     if full:  # in the Log window: a dialog would stop a macro
-        ij.log(f"RetinaJ: {_place(boxes, image)} there are {limit_words(detector.max_detections)}.")
+        ij.log(f"RetinaJ: {_place(boxes, image)} there are {limit_words(detector)}.")
     ij.showStatus(f"RetinaJ: {len(boxes)} objects" + ", as many as the model can give; see the Log window" * full)
     return boxes
 

@@ -23,6 +23,7 @@ from retinaj_zoo.foreign_signature import (
     load_foreign,
     names_in_file,
     opset_of,
+    row_limit,
 )
 from retinaj_zoo.onnx_nodes import OnnxNodes
 
@@ -48,7 +49,7 @@ class ForeignOptions:
         pixel_range: what it wants the black and white of 8-bit images to be.
         mean, std: of each channel, subtracted and divided by after that; empty for none.
         multiple: of a graph of free size: pad images to whole multiples of this; default: 1 for boxes, 32 for others.
-        max_detections: K.
+        max_detections: K, at most; a graph that always gives fewer rows has their number as K.
         score_floor: boxes below it are never reported.
         overlap: default of NMS; default: 0.5 for raw outputs, and 1, which drops nothing, for others, which had theirs.
     """
@@ -76,6 +77,7 @@ class WrappedDetector:
         class_names: in the order of the labels.
         channels: of the image.
         overlap: the default of NMS.
+        max_detections: K.
         description: how the original was understood, for people.
     """
 
@@ -84,6 +86,7 @@ class WrappedDetector:
     class_names: tuple[str, ...]
     channels: int
     overlap: float
+    max_detections: int
     description: str
 
 
@@ -121,8 +124,9 @@ def wrap_detector(content: bytes, options: ForeignOptions, origin: str) -> Wrapp
     scale = _prepare_image(graph, source, options, multiple, size, opset)
     front = len(graph.nodes)
     boxes, scores, labels = _read_outputs(graph, outputs, first_label, len(names))
-    _to_detections(graph, (boxes, scores, labels), size, scale, len(names), options)
-    wrapped = _assembled(model, graph, front, source, options.max_detections, overlap)
+    most = min(options.max_detections, row_limit(model, outputs) or options.max_detections)
+    _to_detections(graph, (boxes, scores, labels), size, scale, len(names), most, options.score_floor)
+    wrapped = _assembled(model, graph, front, source, most, overlap)
     try:
         onnx.checker.check_model(wrapped)
     except Exception as error:  # the checker's errors have no common base class
@@ -133,6 +137,7 @@ def wrap_detector(content: bytes, options: ForeignOptions, origin: str) -> Wrapp
         class_names=names,
         channels=source.channels,
         overlap=overlap,
+        max_detections=most,
         description=_described(source, outputs, multiple),
     )
 
@@ -205,11 +210,11 @@ def _to_detections(
     size: tuple[str, str],
     scale: tuple[str, str] | None,
     classes: int,
-    options: ForeignOptions,
+    most: int,
+    score_floor: float,
 ) -> None:
     """Boxes, scores and labels to `detections`."""
     boxes, scores, labels = found
-    most = options.max_detections
     if scale is not None:
         boxes = graph.add("Div", boxes, graph.concat(scale[1], scale[0], scale[1], scale[0]))
     # K rows of score 0 more: so there is never nothing, which some operators refuse.
@@ -230,7 +235,7 @@ def _to_detections(
         graph.reshape(by_class, 1, classes, -1),
         graph.ints(most),
         graph.reshape(OVERLAP, 1),
-        graph.floats(options.score_floor),
+        graph.floats(score_floor),
     )
     label, box = (graph.add("Gather", kept, graph.ints(column, shape=()), axis=1) for column in (1, 2))
     label = graph.add("Add", graph.to_float(label), graph.floats(1))

@@ -81,9 +81,9 @@ def package_foreign(
         log("No author was given: the package says 'unknown'. The zoo takes only models that somebody stands for.")
     picture = read_image(image)
     record = _record(onnx_file, content, wrapped, options, metadata, picture.dtype)
-    example = choose_example(picture, str(image), record.detector(OnnxRuntime(wrapped.model, origin=f"{onnx_file}, wrapped,")))
+    runtime = OnnxRuntime(wrapped.model, origin=f"{onnx_file}, wrapped,")
+    example = choose_example(picture, str(image), record.detector(runtime), log=log)
     height, width = example.pixels.shape[:2]
-    log(f"This image becomes part of the package: {image}; {width} x {height} pixels, {len(example.boxes)} boxes.")
     with TemporaryDirectory(prefix="retinaj-package-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / FILES["onnx"]).write_bytes(wrapped.model)
@@ -114,7 +114,7 @@ def _record(
         channels=wrapped.channels,
         pixel_type=kind,
         normalization=normalization,
-        max_detections=options.max_detections,
+        max_detections=wrapped.max_detections,
         score_floor=options.score_floor,
         overlap=wrapped.overlap,
         outputs=wrapped.description,

@@ -202,6 +202,14 @@ def check_columns(model: onnx.ModelProto, outputs: ForeignOutputs, classes: int,
     )
 
 
+def row_limit(model: onnx.ModelProto, outputs: ForeignOutputs) -> int | None:
+    """The number of rows that the graph always gives, which is its limit of boxes; None where that is free or not known."""
+    if outputs.kind != "rows":
+        return None
+    shape = next(_shape(value) for value in model.graph.output if value.name == outputs.names["rows"])
+    return shape[-2] if len(shape) >= 2 else None
+
+
 def _task(model: onnx.ModelProto, origin: str) -> str:
     """What Ultralytics's file says that its model does; empty for files of others.
 

@@ -16,15 +16,16 @@ import numpy as np
 import tifffile
 
 from retinaj.model_folder import load_network
-from retinaj.prediction.detector import Detector, limit_words
+from retinaj.prediction.detector import Detector
 from retinaj.prediction.keras_runtime import KerasRuntime
 from retinaj_zoo.cover import write_cover
 from retinaj_zoo.description import FILES, describe
 from retinaj_zoo.documentation import write_documentation
-from retinaj_zoo.example_image import ExampleImage, choose_example, find_image
+from retinaj_zoo.example_image import ExampleImage, choose_example
 from retinaj_zoo.finishing import finish_package, require_new_zip
 from retinaj_zoo.graphs import detection_model, write_keras, write_onnx, write_saved_model
 from retinaj_zoo.metadata import Metadata, completed, has_author
+from retinaj_zoo.sample_image import find_image
 from retinaj_zoo.validation import read_evaluation, validation_section
 from retinaj_zoo.weight_formats import WEIGHT_FORMATS, choose_formats
 
@@ -94,11 +95,8 @@ def package_model(
     model = detection_model(network, record.network)
     picture, source = find_image(model_folder, image)
     # The expected answers come from the model folder itself, so that the test compares every weight format with it.
-    example = choose_example(picture, source, Detector.of(record, KerasRuntime(network, record.network)))
+    example = choose_example(picture, source, Detector.of(record, KerasRuntime(network, record.network)), log=log)
     height, width = example.pixels.shape[:2]
-    log(f"This image becomes part of the package: {source}; {width} x {height} pixels, {len(example.boxes)} boxes.")
-    if len(example.boxes) >= record.network.max_detections:
-        log(f"Warning: that is {limit_words(record.network.max_detections)}.")
     with TemporaryDirectory(prefix="retinaj-package-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if "keras_v3" in formats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from retinaj.errors import RetinaJError
 from retinaj.normalization import FixedScale
 from retinaj.prediction.detector import Detector
 from retinaj_zoo.cover import displayed, write_cover
-from retinaj_zoo.example_image import choose_example
+from retinaj_zoo.example_image import SEARCH_SECONDS, choose_example
 
 Answer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -95,6 +96,87 @@ def test_an_image_without_a_stable_part_is_refused() -> None:
 
     with pytest.raises(RetinaJError, match=r"On moody\.png the model gives scores so close"):
         choose_example(xr.DataArray(image_with(*SPREAD), dims=("y", "x")), "moody.png", detector(moody))
+
+
+@dataclass
+class Slow:
+    """Answers that noise always changes, each after so many seconds of a clock of its own."""
+
+    seconds: float
+    now: float = 0.0
+    runs: int = 0
+
+    def __call__(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.runs += 1
+        self.now += self.seconds
+        rows = spots(image)
+        rows[:, 0] -= self.runs * (rows[:, 4] > 0)
+        return rows
+
+    def clock(self) -> float:
+        return self.now
+
+
+def search_in_vain(image: NDArray[np.uint8], answer: Slow, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[str]]:
+    """The error, and what was said before it."""
+    monkeypatch.setattr("retinaj_zoo.example_image.time.monotonic", answer.clock)
+    dims, lines = ("z", "y", "x")[-image.ndim :], list[str]()
+    with pytest.raises(RetinaJError) as caught:
+        choose_example(xr.DataArray(image, dims=dims), "slow.png", detector(answer), log=lines.append)
+    return str(caught.value), lines
+
+
+CROWD = [(12 + 60 * row, 12 + 60 * column, 100 + 20 * row + column) for row in range(8) for column in range(8)]
+
+
+def test_a_slow_model_without_a_stable_part_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Slow(seconds=5)
+    error, lines = search_in_vain(image_with(*CROWD, size=(500, 500)), answer, monkeypatch)
+    assert SEARCH_SECONDS <= answer.now <= SEARCH_SECONDS + 3 * answer.seconds
+    assert lines == ["Looking for the part of slow.png that can be the test of the package, for about 2 min 0 s at most …"]
+    # One run finds the boxes of the whole image; of each part, the second differs from the first already.
+    assert f"Of its parts that were tried ({(answer.runs - 1) // 2}, in 2 min " in error
+    assert "--image" in error
+    assert "another model" in error
+
+
+def test_a_model_that_takes_longer_than_the_search_may_has_one_part_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Slow(seconds=1000)
+    error, _ = search_in_vain(image_with(*SPREAD), answer, monkeypatch)
+    assert "Of its parts that were tried (1, in 50 min 0 s), none can be" in error
+    assert answer.runs == 3
+
+
+def test_a_fast_model_without_a_stable_part_runs_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Slow(seconds=0)
+    search_in_vain(image_with(*CROWD, size=(620, 620)), answer, monkeypatch)
+    assert 60 < answer.runs <= 1 + 60 * 2
+
+
+def test_of_a_long_stack_some_planes_are_looked_at() -> None:
+    stack = np.zeros((400, 100, 120), np.uint8)
+    stack[:] = image_with(*SPREAD[:1])
+    stack[399] = image_with(*SPREAD)
+    seen: list[NDArray[np.float32]] = []
+
+    def answer(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(image)
+        return spots(image)
+
+    example = choose_example(xr.DataArray(stack, dims=("z", "y", "x")), "long.tif", detector(answer))
+    np.testing.assert_array_equal(example.pixels[..., 0], stack[399])
+    assert len(seen) == 16 + 3
+
+
+@pytest.mark.parametrize(("most", "expected"), [(30, True), (31, False)])
+def test_reaching_the_limit_of_a_foreign_detector_is_told_with_what_helps(most: int, expected: bool) -> None:
+    lines: list[str] = []
+    pixels = image_with(*[(10 + 12 * (at // 6), 10 + 12 * (at % 6), 100 + 3 * at) for at in range(30)])
+    model = replace(detector(), max_detections=most)
+    choose_example(xr.DataArray(pixels, dims=("y", "x")), "full.png", model, log=lines.append)
+    warnings = [line for line in lines if line.startswith("Warning: that is 30 boxes, as many as the model can give")]
+    assert bool(warnings) == expected
+    assert all("--max-boxes" in line and "max_det" in line and "train" not in line for line in warnings)
 
 
 def test_an_image_without_detections_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from foreign_detectors import detector, expected_rows, spots
+from foreign_detectors import ROWS, detector, expected_rows, spots
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -28,7 +28,7 @@ def wrapped(model: onnx.ModelProto, outputs: str, **options: Any) -> WrappedDete
 def run(found: WrappedDetector, image: NDArray[np.uint8], overlap: float = 1.0) -> NDArray[np.float32]:
     """The rows [N, 6] that are no padding."""
     rows = OnnxRuntime(found.model)(image[None].astype(np.float32) / 255, overlap)
-    assert rows.shape == (1, 300, 6)
+    assert rows.shape == (1, found.max_detections, 6)
     count = int((rows[0, :, 4] > 0).sum())
     assert not rows[0, count:].any()
     return rows[0, :count]
@@ -112,6 +112,18 @@ def test_outputs_can_be_named_and_labels_counted_otherwise() -> None:
     from_zero = run(wrapped(model, "torchvision", first_label=0), image)
     assert set(from_zero[:, 5]) == {2.0}  # 1 became the second class; 2 belongs to no name and is left out
     assert len(from_zero) < len(PLACES)
+
+
+@pytest.mark.parametrize(
+    ("form", "asked", "most"),
+    [("rows_and_masks", 300, ROWS), ("rows_and_masks", 20, 20), ("rows", 400, 400), ("raw", 400, 400)],
+)
+def test_k_is_what_was_asked_for_or_the_rows_that_the_file_always_gives(form: str, asked: int, most: int) -> None:
+    found = wrapped(detector(form), "ultralytics", max_detections=asked)
+    assert found.max_detections == most
+    places = tuple((10 + 12 * (at // 8), 10 + 12 * (at % 8), 255 - 2 * at) for at in range(60))
+    rows = run(found, spots((120, 120), *places))
+    np.testing.assert_allclose(rows, expected_rows(*places)[:most], atol=1e-3)
 
 
 def test_no_more_than_k_rows_and_none_below_the_floor() -> None:

@@ -12,13 +12,23 @@ from retinaj.errors import RetinaJError
 
 _PANEL = "Detectors of other programs"
 _LARGEST_LIST = 2**20  # bytes
+DEFAULT_RANGE = "0,1"
+DEFAULT_MAX_BOXES = 300
+_DEFAULTS = {"pixel_range": DEFAULT_RANGE, "max_boxes": DEFAULT_MAX_BOXES}  # of the others: None
 
 FromOnnx = Annotated[
-    Path | None, typer.Option(help="Package this ONNX detector of another program instead.", rich_help_panel=_PANEL)
+    Path | None,
+    typer.Option(
+        help="ONNX file of another program's detector, in place of MODEL. Needs --outputs, --image and --metadata.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 ForeignOutputs = Annotated[
     str | None,
-    typer.Option(help="torchvision, ultralytics, or names: boxes=A,labels=B,scores=C, rows=A, raw=A.", rich_help_panel=_PANEL),
+    typer.Option(
+        help="Form of its outputs: torchvision, ultralytics, or by their names boxes=A,labels=B,scores=C, or rows=A, or raw=A.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 ForeignClasses = Annotated[
     str | None,
@@ -29,24 +39,61 @@ ForeignClasses = Annotated[
 ]
 ForeignFirstLabel = Annotated[
     int | None,
-    typer.Option(help="Its number of the first class. \\[default: 1 for boxes, 0 for others]", rich_help_panel=_PANEL),
+    typer.Option(help="Label that it gives to the first class. \\[default: 1 for boxes, 0 for others]", rich_help_panel=_PANEL),
 ]
-ForeignRange = Annotated[str, typer.Option(help="What black and white shall be for it, such as 0,255.", rich_help_panel=_PANEL)]
+ForeignRange = Annotated[
+    str, typer.Option(help="Values that it expects for black and white, such as 0,255.", rich_help_panel=_PANEL)
+]
 ForeignMean = Annotated[
-    str | None, typer.Option(help="Subtracted after that, one number a channel. \\[default: nothing]", rich_help_panel=_PANEL)
+    str | None,
+    typer.Option(
+        help="These are then subtracted from the channels, such as 0.485,0.456,0.406. \\[default: nothing]",
+        rich_help_panel=_PANEL,
+    ),
 ]
 ForeignStd = Annotated[
-    str | None, typer.Option(help="Divided by after that, one number a channel. \\[default: nothing]", rich_help_panel=_PANEL)
+    str | None,
+    typer.Option(
+        help="Then each channel is divided by these, such as 0.229,0.224,0.225. \\[default: nothing]", rich_help_panel=_PANEL
+    ),
+]
+ForeignMaxBoxes = Annotated[
+    int,
+    typer.Option(
+        help="Most boxes in an image, unless the detector itself gives fewer.",
+        min=1,
+        max=10_000,
+        rich_help_panel=_PANEL,
+    ),
 ]
 ForeignMultiple = Annotated[
     int | None,
     typer.Option(
-        help="Pad images to multiples of this, if it takes any size. \\[default: 1 for boxes, 32 for others]",
+        help="Pad images to multiples of so many pixels, if it takes any size. \\[default: 1 for boxes, 32 for others]",
         min=1,
         max=4096,
         rich_help_panel=_PANEL,
     ),
 ]
+
+
+def refuse_foreign_options(**options: object) -> None:
+    """Refuse options that do nothing without --from-onnx.
+
+    Args:
+        options: by their Python names, as they were given.
+
+    Raises:
+        RetinaJError: naming the first that is not at its default.
+
+    >>> refuse_foreign_options(mean=None, max_boxes=300)
+    """
+    for name, value in options.items():
+        if value != _DEFAULTS.get(name):
+            raise RetinaJError(
+                f"--{name.replace('_', '-')} is for detectors of other programs: give the ONNX file with --from-onnx, "
+                "or leave it out."
+            )
 
 
 def class_list(value: str | None) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ def _limit_warnings(dataset: Dataset, predictions: Sequence[Boxes], detector: De
     pairs = zip(dataset.samples, predictions, strict=True)
     full = [sample.name for sample, boxes in pairs if detector.is_full(boxes.select(_scores(boxes) >= threshold))]
     if full:
-        yield f"on {len(full)} images, such as {full[0]}, the model found {limit_words(most)}."
+        yield f"on {len(full)} images, such as {full[0]}, the model found {limit_words(detector)}."
 
 
 def _scores(boxes: Boxes) -> NDArray[np.float32]:

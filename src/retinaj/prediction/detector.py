@@ -162,15 +162,18 @@ class Detector:
         return boxes.select(boxes.area > 0).by_score()
 
 
-def limit_words(max_detections: int) -> str:
-    """What a user is told about an image with as many boxes as the model can give, to follow "that is".
-
-    >>> limit_words(100)[:40]
-    '100 boxes, as many as the model can give'
-    """
+def limit_words(detector: Detector) -> str:
+    """What a user is told about an image with as many boxes as the model can give, to follow "that is"."""
+    if detector.record is not None:
+        remedy = "train on some of them: a model gives twice as many boxes as its fullest image had"
+    else:
+        remedy = (
+            "package the detector again with a higher --max-boxes, exported so that it gives as many itself (torchvision: "
+            "detections_per_img or box_detections_per_img, Ultralytics: max_det)"
+        )
     return (
-        f"{max_detections} boxes, as many as the model can give in one image, so that objects may be missing. Cut such "
-        "images into smaller ones, or train on some of them: a model gives twice as many boxes as its fullest image had"
+        f"{detector.max_detections} boxes, as many as the model can give in one image, so that objects may be missing. Cut "
+        f"such images into smaller ones, or {remedy}"
     )
 
 

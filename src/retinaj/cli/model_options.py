@@ -1,0 +1,25 @@
+"""Options of all commands that use a model, and how they open it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retinaj.prediction.detector import Detector
+
+MODEL_FORMS = "model folder, or a package by `retinaj package`: zip, folder, rdf.yaml, or https://…zip#sha256=…"
+Model = Annotated[str, typer.Option(help=f"A {MODEL_FORMS}.")]
+Threshold = Annotated[float, typer.Option(help="Lowest score of a box that is kept, above 0 up to 1.")]
+Overlap = Annotated[
+    float | None,
+    typer.Option(help="Of two boxes of a class with a higher IoU, the lower-scored is dropped. \\[default: the model's, 0.5]"),
+]
+
+
+def open_model(path: Path | str) -> Detector:
+    """A model folder or a package, at a path or a URL."""
+    from retinaj_zoo import open_model
+
+    return open_model(path)

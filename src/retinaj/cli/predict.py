@@ -1,0 +1,45 @@
+"""The command `retinaj predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retinaj.cli.common import progress_bar, say
+from retinaj.cli.model_options import Model, Overlap, Threshold, open_model
+from retinaj.cli.plane_options import Axes, Series
+from retinaj.errors import RetinaJError
+from retinaj.prediction.detector import DEFAULT_THRESHOLD, limit_words
+
+
+def predict(
+    source: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    model: Model,
+    output: Annotated[Path, typer.Option(help="Folder for CSV, RoiSet.zip and overlay picture of each image.")],
+    threshold: Threshold = DEFAULT_THRESHOLD,
+    overlap: Overlap = None,
+    axes: Axes = None,
+    series: Series = None,
+) -> None:
+    """Detect objects on an image, or on all images of a folder."""
+    from retinaj.prediction.batch import predict as run_prediction
+
+    detector = open_model(model)
+    with progress_bar("detecting") as progress:
+        outcomes = run_prediction(
+            source, detector, output, threshold=threshold, overlap=overlap, axes=axes, series=series, progress=progress
+        )
+    failed = [outcome for outcome in outcomes if outcome.error]
+    boxes = sum(sum(outcome.counts.values()) for outcome in outcomes)
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    earlier = f" ({skipped} of them earlier)" if skipped else ""
+    say(f"{boxes} boxes on {len(outcomes) - len(failed)} images{earlier}, in {output}.")
+    full = [outcome.source for outcome in outcomes if outcome.full]
+    if full:
+        say(f"Warning: on {len(full)} images, such as {full[0].name}, there are {limit_words(detector)}.")
+    if failed:
+        for outcome in failed:
+            say(f"Failed: {outcome.error}")
+        raise RetinaJError(f"{len(failed)} of {len(outcomes)} images could not be used; see above.")
