@@ -114,8 +114,8 @@ def totals(result: CheckResult) -> list[str]:
         lines.append(f"Read the pixels of {images}, and compared {pairs} across the parts.")
     else:
         lines.append(
-            f"Read the pixels of {count(result.comparison.images, 'image')}. Overlapping fields are looked for only across parts: see "
-            "--train, --validation and --test."
+            f"Read the pixels of {count(result.comparison.images, 'image')}. Overlapping fields are looked for only "
+            "across parts: see --train, --validation and --test."
         )
     graded = result.graded()
     found = ", ".join(count(number, str(grade)) for grade, number in graded.items())
