@@ -168,6 +168,7 @@ def test_swapped_too_high_and_empty_folders(folders, tmp_path):
         assert done.exit_code == 1
         assert said in " ".join(done.output.split())
         assert "Export the annotations" not in done.output
+        assert "Images without an annotation" not in done.output
     empty = tmp_path / "none"
     empty.mkdir()
     assert f"There are no images in {empty}; expected" in run(empty, annotations).output

@@ -131,7 +131,8 @@ def check_dataset(
     )  # in folders below, named by one file for many images
     headers |= more_headers
     findings += [*divided, *unreadable, *more_unreadable, *check_names(headers)]
-    findings += _check_unannotated(pairs, files, findings)
+    if any(source.annotations for source in sources.values()):  # else all images, and the reason is known
+        findings += _check_unannotated(pairs, files, findings)
     for source in sources.values():
         findings += check_missing(source.pairs, images) + check_empty(source.pairs)
         findings += check_entries(source.pairs.annotations, headers, same_object)
