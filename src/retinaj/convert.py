@@ -135,7 +135,8 @@ def _check_target(source: Path, target: Path, chosen: AnnotationFormat) -> None:
         raise RetinaJError(f"{target} would be a file of {chosen.title}; expected a name that ends in {chosen.suffix}.")
     if chosen.layout == "folder" and suffix in (chosen.suffix, ".json", ".csv", ".xml", ".txt", ".zip"):
         raise RetinaJError(
-            f"{target} would be a folder, as {chosen.title} has many files; name a folder to make, such as {target.with_suffix('')}."
+            f"{target} would be a folder, as {chosen.title} has many files; name a folder to make, "
+            f"such as {target.with_suffix('')}."
         )
 
 

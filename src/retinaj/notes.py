@@ -39,7 +39,9 @@ def summarised(notes: Sequence[str]) -> list[str]:
         more = f"{len(members) - 1:,} more"
         same = {note.removeprefix(subject) for subject, note in members}
         if len(members) > 1 and DESCRIBED.search(said):
-            lines.append(f"{first} and {more}: {describe_together([note for _, note in members])}")
+            others = len({subject for subject, _ in members}) - 1  # a file has a note for each class and plane
+            where = f"{first} and {others:,} more" if others else first
+            lines.append(f"{where}: {describe_together([note for _, note in members])}")
         elif len(members) > 1 and len(same) == 1 and (rest := same.pop()).startswith(": "):
             lines.append(f"{first} and {more}{rest}")
         elif len(members) <= _FEW:

@@ -32,10 +32,10 @@ def test_objects_that_touch_are_added_up():
         "a.tif: of its 1,200 objects 5 touch another, 1 has several parts and one box around them",
         "b.tif: RBC: of its 10 objects 3 have several parts and one box around them",
         "c.tif: frame 1, slice 2, of its 20 objects 2 touch another",
-        "d.tif: of its 3 objects 2 touch another",
+        "b.tif: WBC: of its 3 objects 2 touch another",
     ]
     assert summarised(notes) == [
-        "a.tif and 3 more: of their 1,233 objects 9 touch another, 4 have several parts and one box around them"
+        "a.tif and 2 more: of their 1,233 objects 9 touch another, 4 have several parts and one box around them"
     ]
 
 

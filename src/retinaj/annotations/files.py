@@ -150,7 +150,7 @@ def unread_files(folder: Path, suffix: str, read: Set[Path]) -> list[str]:
     found = 0
     for seen, (name, _, files) in enumerate(os.walk(folder)):  # follows no links to folders
         inner = Path(name)
-        if inner != folder and inner not in read and not read.intersection(inner.parents):
+        if inner != folder and inner not in read and read.isdisjoint(inner.parents):
             found += sum(file.lower().endswith(suffix) and inner / file not in read for file in files)
         if seen >= _MAX_FOLDERS:
             break
