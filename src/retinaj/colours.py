@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
+from functools import cache
 
 RGB = tuple[int, int, int]
 
@@ -44,6 +45,16 @@ def class_colours(class_names: Sequence[str]) -> dict[str, RGB]:
     {'RBC': (230, 159, 0), 'WBC': (86, 180, 233)}
     """
     return {name: class_colour(label) for label, name in enumerate(class_names)}
+
+
+@cache
+def all_class_colours() -> frozenset[RGB]:
+    """The colours of the first thousand classes.
+
+    >>> (230, 159, 0) in all_class_colours(), (1, 2, 3) in all_class_colours()
+    (True, False)
+    """
+    return frozenset(map(class_colour, range(1000)))
 
 
 def hex_colour(colour: RGB) -> str:

@@ -17,6 +17,7 @@ from retinaj.errors import RetinaJError
 from retinaj.files import atomic_folder, require_absent
 from retinaj.images import is_image_name, read_header
 from retinaj.images.files import ImageFiles
+from retinaj.notes import summarised
 
 _LISTED = 20  # faults that are said one by one
 
@@ -82,11 +83,16 @@ def convert(
     files = None if reading.images is None else ImageFiles(reading.images)
     if copy_images and files is None:
         raise RetinaJError("--copy-images needs to know where the images are; name their folder with --images.")
+    if skip_faults and source.is_dir():
+        reading = replace(reading, broken=_refuse_file)
     found = read_as.read(source, reading)
     skipped = _faults(found, source, skip_faults=skip_faults)
     # An image none of whose objects could be read would pass for one without objects.
     found = [each for each in found if len(each.boxes) or not each.faults]
-    notes = [*_notes(found), *unread_files(source, read_as.suffix, {each.source for each in found})]
+    notes = [
+        *_notes(found),
+        *unread_files(source, read_as.suffix, {file for each in found for file in (each.source, *each.more_sources)}),
+    ]
     annotations, paths = _named(found, files, chosen, notes)
     if lost := losses(annotations, chosen):
         notes.insert(0, lost)
@@ -114,6 +120,12 @@ def convert(
     return Conversion(read_as, chosen, len(annotations), objects, tuple(notes), tuple(skipped), image_folder)
 
 
+def _refuse_file(file: Path, error: RetinaJError) -> None:
+    raise RetinaJError(
+        f"{error} --skip-faults leaves out single objects, not whole files: correct {file.name}, or move it to another folder."
+    ) from error
+
+
 def _check_target(source: Path, target: Path, chosen: AnnotationFormat) -> None:
     require_absent(target)
     if target.absolute().resolve().is_relative_to(source.absolute().resolve()):
@@ -122,7 +134,10 @@ def _check_target(source: Path, target: Path, chosen: AnnotationFormat) -> None:
     if chosen.layout == "file" and suffix != chosen.suffix:
         raise RetinaJError(f"{target} would be a file of {chosen.title}; expected a name that ends in {chosen.suffix}.")
     if chosen.layout == "folder" and suffix in (chosen.suffix, ".json", ".csv", ".xml", ".txt", ".zip"):
-        raise RetinaJError(f"{target} would be a folder, as {chosen.title} has many files; expected a name without {suffix}.")
+        raise RetinaJError(
+            f"{target} would be a folder, as {chosen.title} has many files; name a folder to make, "
+            f"such as {target.with_suffix('')}."
+        )
 
 
 def _faults(found: Sequence[Annotation], source: Path, *, skip_faults: bool) -> list[str]:
@@ -147,12 +162,8 @@ def _faults(found: Sequence[Annotation], source: Path, *, skip_faults: bool) -> 
 
 
 def _notes(found: Sequence[Annotation]) -> list[str]:
-    """What the readers noted, each note once for all files that have it."""
-    where: dict[str, list[str]] = {}
-    for annotation in found:
-        for note in annotation.notes:
-            where.setdefault(note, []).append(annotation.source.name)
-    return [f"{_first(names)}: {note}" for note, names in where.items()]
+    """What the readers noted, in one sentence for each kind."""
+    return summarised([f"{annotation.source.name}: {note}" for annotation in found for note in annotation.notes])
 
 
 def _named(

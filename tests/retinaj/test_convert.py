@@ -426,3 +426,37 @@ def test_the_guide_knows_the_formats_and_their_limits(repository):
             assert (flag in row or "flags" in row) == (flag in held)
         assert ("scores" in row) == ("score" in held)
         assert ("positions in a stack" in row) == ("plane" in held)
+
+
+@pytest.mark.parametrize("name", ["labels", "masks"])
+def test_what_is_in_folders_of_classes_was_read_and_images_keep_their_names(tmp_path, images, name):
+    boxes = Boxes([[2, 2, 10, 10], [10, 2, 20, 10]], [0, 1], ("RBC", "WBC"))
+    entries = [Annotation(tmp_path / "x", image, boxes, size) for image, size in SIZES.items()]
+    write_annotations(tmp_path / "first.csv", entries, format_named("csv"))
+    convert(tmp_path / "first.csv", tmp_path / name, name, reading=Reading(images=images))
+    done = convert(tmp_path / name, tmp_path / "back.csv", "csv")
+    assert not [note for note in done.notes if "not read" in note]
+    stems = sorted(Path(image).stem for image in SIZES)
+    names = {entry.image_name for entry in read_annotations(tmp_path / "back.csv")}
+    assert names == (set(SIZES) if name == "masks" else set(stems))  # masks have the images beside them
+    if name == "masks":
+        assert "a and 1 more: of their 4 objects 4 touch another" in done.notes
+
+
+def test_files_that_cannot_be_read_are_not_left_out_as_objects_are(tmp_path, voc):
+    (voc / "b.xml").write_text("<annotation")
+    with pytest.raises(RetinaJError, match=r"b\.xml.*not whole files: correct b\.xml, or move it to another folder\.$"):
+        convert(voc, tmp_path / "out.csv", "csv", skip_faults=True)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_roi_set_gives_back_no_colours_that_the_source_had_not(tmp_path):
+    boxes = Boxes([[1, 1, 5, 5], [2, 2, 7, 7]], [0, 1], ("RBC", "WBC"))
+    orange = (230, 159, 0)  # also that of the first class
+    for details in ((), (ObjectDetails(), ObjectDetails(colour=orange)), (ObjectDetails(), ObjectDetails(colour=(1, 2, 3)))):
+        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+            first, rois, back = (Path(folder, name) for name in ("first.csv", "rois", "back.csv"))
+            write_annotations(first, [Annotation(tmp_path / "x", "a", boxes, details=details)], format_named("csv"))
+            convert(first, rois, "imagej")
+            convert(rois, back, "csv")
+            assert back.read_text() == first.read_text()

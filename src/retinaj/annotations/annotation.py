@@ -66,6 +66,7 @@ class Annotation:
         faults: the objects that could not be read, one sentence each that begins with the place. Training refuses them,
             `retinaj check` lists them.
         encoded: gives the content of the image's file, where the annotation carries it (TFRecord).
+        more_sources: the other files that annotate the same image (label images in a folder for each class).
     """
 
     source: Path
@@ -79,6 +80,7 @@ class Annotation:
     places: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     encoded: Callable[[], bytes] | None = None
+    more_sources: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         for what, values in (("details", self.details), ("places", self.places)):

@@ -141,13 +141,17 @@ def new_file(folder: Path, annotation: Annotation, suffix: str) -> Path:
 
 
 def unread_files(folder: Path, suffix: str, read: Set[Path]) -> list[str]:
-    """One line about the files with this suffix in subfolders that are not among those read; none if there are none."""
+    """One line about the files with this suffix in subfolders that are not among those read; none if there are none.
+
+    A folder among those read stands for all that is in it.
+    """
     if not folder.is_dir():
         return []
     found = 0
     for seen, (name, _, files) in enumerate(os.walk(folder)):  # follows no links to folders
-        if Path(name) != folder:
-            found += sum(file.lower().endswith(suffix) and Path(name, file) not in read for file in files)
+        inner = Path(name)
+        if inner != folder and inner not in read and read.isdisjoint(inner.parents):
+            found += sum(file.lower().endswith(suffix) and inner / file not in read for file in files)
         if seen >= _MAX_FOLDERS:
             break
     what = "1 file" if found == 1 else f"{found:,} files"

@@ -22,6 +22,7 @@ from retinaj.annotations.imagej_names import (
 )
 from retinaj.annotations.imagej_overlay import StackShape, read_overlay
 from retinaj.boxes import Boxes
+from retinaj.colours import all_class_colours, hex_colour
 from retinaj.errors import RetinaJError
 from retinaj.quiet import silenced
 
@@ -177,16 +178,21 @@ def _place(number: int, name: str) -> str:
 def _details(place: str, roi: roifile.ImagejRoi, text: RoiText, class_name: str, score: float | None) -> ObjectDetails:
     said = {class_name} if score is None else {class_name, f"{class_name} {score:.2f}"}
     name = clean_name(text.properties.get("name", text.name), place)
-    alpha, *colour = roi.stroke_color
+    alpha, red, green, blue = roi.stroke_color
+    colour = (red, green, blue)
+    said_colour = text.properties.get("colour", "") == hex_colour(colour)
+    # RetinaJ's writer gives each object its class as a property and, for want of its own colour, the class's.
+    of_class = "class" in text.properties and colour in all_class_colours() and not said_colour
     own = (
         {"class", "name"}
+        | ({"colour"} if said_colour else set())
         | ({"score"} if score is not None else set())
         | ({"group"} if text.group != (roi.group or None) else set())
     )
     return ObjectDetails(
         name="" if name in said or is_automatic(name) else name,
         group=text.group,
-        colour=None if alpha == _COLOURLESS else (colour[0], colour[1], colour[2]),
+        colour=None if alpha == _COLOURLESS or of_class else colour,
         properties={key: value for key, value in text.properties.items() if key not in own},
     )
 

@@ -14,7 +14,7 @@ import roifile
 from retinaj.annotations.annotation import NO_DETAILS, ObjectDetails
 from retinaj.annotations.imagej_names import MAX_GROUP, parse_name, roi_names, write_properties
 from retinaj.boxes import Boxes
-from retinaj.colours import RGB, class_colours
+from retinaj.colours import RGB, all_class_colours, class_colours, hex_colour
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path
 
@@ -62,6 +62,8 @@ def write_roi_set(
                 roi.group = detail.group
             elif detail.group is not None:
                 properties["group"] = str(detail.group)
+            if detail.colour in all_class_colours():  # the object's own, which readers would take for its class's
+                properties["colour"] = hex_colour(detail.colour)
             roi.stroke_color = bytes((255, *(detail.colour or chosen[class_name])))
             roi.props = write_properties(properties)
             # A fixed date: the same boxes give the same file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 _MAX_COVER = 50
 _TABLE = 2**24  # up to this value, a table of all values
 _AT_ONCE = 2**22  # pixels
+# What `describe` says, to be added up.
+DESCRIBED = re.compile(
+    r"of its ([\d,]+) objects (?=\d)(?:([\d,]+) touch another)?(?:, )?"
+    r"(?:([\d,]+) ha(?:s|ve) several parts and one box around them)?$"
+)
 _NEIGHBOURS = np.ones((3, 3), np.bool_)
 
 
@@ -66,6 +72,18 @@ def describe(count: int, touching: int, divided: int) -> str | None:
     if divided:
         said.append(f"{divided:,} {'has' if divided == 1 else 'have'} several parts and one box around them")
     return f"of its {count:,} objects {', '.join(said)}" if said else None
+
+
+def describe_together(notes: Sequence[str]) -> str:
+    """One sentence for many that end with what `describe` says.
+
+    >>> describe_together([f"{name}: {describe(24, 5, 1)}" for name in ("RBC", "WBC")])
+    'of their 48 objects 10 touch another, 2 have several parts and one box around them'
+    """
+    found = (DESCRIBED.search(note) for note in notes)
+    numbers = [[int((text or "0").replace(",", "")) for text in each.groups()] for each in found if each is not None]
+    count, touching, divided = (sum(column) for column in zip(*numbers, strict=True))
+    return (describe(count, touching, divided) or "").replace("its", "their", 1)
 
 
 def find_instances(image: NDArray[Any]) -> Instances:

@@ -106,6 +106,7 @@ def _annotation(stem: str, files: list[tuple[str, Path]], class_names: tuple[str
         stem=stem,
         places=tuple(found.places),
         faults=tuple(found.faults),
+        more_sources=tuple(path for _, path in files[1:]),
     )
 
 

@@ -85,9 +85,12 @@ def _annotation(
     note = describe(len(found.xyxy), len(found.meeting), found.divided)
     # Images may be in this layout themselves, or all in one folder.
     elsewhere = not own or (images is not None and folder.name in images.by_stem)
+    name = "" if elsewhere else own[0].name
+    if not elsewhere and (images is not None or own[0].stem != folder.name):
+        name = f"{folder.name}/images/{name}"
     return Annotation(
-        source=folder / "masks",
-        image_name="" if elsewhere else f"{folder.name}/images/{own[0].name}",
+        source=folder,
+        image_name=name,
         boxes=Boxes(np.array(found.xyxy, np.float32).reshape(-1, 4), np.array(found.label, np.int32), class_names),
         size=size if files else None,
         notes=() if note is None else (note,),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from retinaj.images import natural_key
 
-_VERBS = ("annotates ", "is ", "has ", "shows ", "lists ", "cannot ", "begins ", "contains ", "defines ")
+VERBS = ("annotates ", "is ", "has ", "shows ", "lists ", "cannot ", "begins ", "contains ", "defines ")
 
 Corners = tuple[float, float, float, float]
 
@@ -238,7 +238,7 @@ class Finding:
         if self.place:
             return f"{subject}: {self.place} {self.message}"
         # "a.png is damaged", but "a.xml: the annotation is for 40 x 20 pixels"
-        return f"{subject}{' ' if self.message.startswith(_VERBS) else ': '}{self.message}"
+        return f"{subject}{' ' if self.message.startswith(VERBS) else ': '}{self.message}"
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from retinaj.checking.findings import Finding, Grade
+from retinaj.checking.findings import Finding, Grade, in_order
 from retinaj.errors import RetinaJError
 
 _SHOWN = 10
@@ -34,10 +34,13 @@ def require_no_errors(findings: Sequence[Finding], how_to_see_all: str) -> None:
 
 
 def notes_and_warnings(findings: Iterable[Finding]) -> tuple[list[str], list[str]]:
-    """(what was left out or changed, what was taken as it is although it is probably a mistake), one sentence each."""
+    """(what was left out or changed, what was taken as it is although it is probably a mistake), one sentence each.
+
+    The most serious come first.
+    """
     notes: list[str] = []
     warnings: list[str] = []
-    for each in findings:
+    for each in in_order(findings):
         if each.check in _LEFT_OUT:
             notes.append(str(each))
         elif each.grade is Grade.WARNING:

@@ -11,7 +11,7 @@ import typer
 from retinaj.augmentation import AugmentationConfig
 from retinaj.augmentation.strengths import ALL_NAMES, parse_strengths
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.cli.common import Annotations, Images, Names, Validation, console, progress_bar, say, validation_choice
+from retinaj.cli.common import Annotations, Images, Names, Validation, console, progress_bar, say, say_all, validation_choice
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.errors import RetinaJError
 
@@ -78,8 +78,7 @@ def augment(
         reading=reading(format_name, classes, columns, class_from),
         planes=planes,
     )
-    for note in (*training.notes, *kept.notes):
-        say(f"Note: {note}")
+    say_all("Note", (*training.notes, *kept.notes))
 
     if preview is not None:
         from retinaj.report.augmentation import write_preview

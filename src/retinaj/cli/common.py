@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,6 +69,14 @@ def progress_bar(what: str) -> Generator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def say_all(kind: str, lines: Sequence[str]) -> None:
+    """Tell the user notes or warnings: one line for each kind, and no more than 20."""
+    from retinaj.notes import shortly
+
+    for line in shortly(lines):
+        say(f"{kind}: {line}")
 
 
 def say(line: str) -> None:

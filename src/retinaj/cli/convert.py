@@ -29,7 +29,11 @@ def convert(
         ),
     ] = False,
     skip_faults: Annotated[
-        bool, typer.Option("--skip-faults", help="Leave out objects that cannot be read, and say which, instead of stopping.")
+        bool,
+        typer.Option(
+            "--skip-faults",
+            help="Leave out objects that cannot be read, and say which, instead of stopping; not whole files.",
+        ),
     ] = False,
     format_name: Format = None,
     classes: Classes = None,

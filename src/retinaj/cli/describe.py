@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.cli.common import Annotations, Images, Names, progress_bar, say
+from retinaj.cli.common import Annotations, Images, Names, progress_bar, say, say_all
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def describe(
     dataset = load_dataset(images, annotations, names=names, reading=how, planes=planes)
     with progress_bar("reading images") as progress:
         survey = run_description(dataset, "/".join(images.resolve().parts[-2:]), output, progress)
-    for note in dataset.notes:
-        say(f"Note: {note}")
+    say_all("Note", dataset.notes)
     Console().print(_table(survey.description))
     for hint in survey.description.hints:
         say(f"- {hint}")

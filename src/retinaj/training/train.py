@@ -14,6 +14,7 @@ from retinaj.files import require_absent
 from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
 from retinaj.network.retinanet import build_network
 from retinaj.network.untyped import keras
+from retinaj.notes import shortly
 from retinaj.training.leakage_warning import leakage_lines
 from retinaj.training.plan import plan_model
 from retinaj.training.precision import best_precision, precision
@@ -135,8 +136,5 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tell(kind: str, lines: Sequence[str], console: Console) -> None:
-    shown = 20
-    for line in lines[:shown]:
+    for line in shortly(lines):
         tell(console, f"{kind}: {line}")
-    if len(lines) > shown:
-        tell(console, f"{kind}: and {len(lines) - shown} more of this kind; `retinaj check` lists all.")
