@@ -103,7 +103,8 @@ def require_writable(target: Path) -> None:
     Raises:
         RetinaJError: naming the path, the folder that is in the way, and what to do.
     """
-    parent = next(folder for folder in target.absolute().parents if os.path.lexists(folder))
+    parents = target.absolute().parents
+    parent = next((folder for folder in parents if os.path.lexists(folder)), parents[-1])  # a drive may be missing
     if not parent.is_dir():
         raise RetinaJError(f"{target} cannot be made, because {parent} is not a folder: choose another place.")
     if not os.access(parent, os.W_OK | os.X_OK):

@@ -116,6 +116,20 @@ def test_interrupted_command_says_what_is_there(
     assert [each.name for each in tmp_path.iterdir()] == (["a.txt"] if written else [])
 
 
+def test_interrupted_prediction_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(source: Path, detector: object, output: Path, **_: object) -> None:
+        write_text(output / "prediction.json", "{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("retinaj.cli.predict.open_model", lambda model: None)
+    monkeypatch.setattr("retinaj.prediction.batch.predict", stop)
+    words = ["predict", str(tmp_path), "--model", "any", "--output", str(tmp_path / "out")]
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 130
+    assert "the finished images are in" in shown.output
+    assert "the same command goes on from there" in shown.output
+
+
 def test_places_that_cannot_be_written_are_named_as_typed_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +177,7 @@ def test_describe_on_a_narrow_terminal_leaves_out_columns_and_breaks_no_number(t
         for width in (40, 60, 100)
     }
     for width, text in shown.items():
-        rows = [line for line in text.split("\n") if line.startswith("cell ")]
+        rows = [line for line in text.split("\n") if line.split()[:1] == ["cell"]]
         assert len(rows) == 1, text
         assert len(rows[0]) <= width
         assert "2 (100%)" in rows[0]
