@@ -46,13 +46,14 @@ $(STAMP): requirements.lock pyproject.toml
 	@rm $(VENV)/.installing
 	@pwd -P > $(STAMP)
 
-# pytest comes last, so that its closing line is the last thing printed.
+# pytest comes last, so that its closing line is the last thing printed. Two processes, each taking whole files, so that a
+# file's costly fixtures are made once; more would need more memory than a laptop has.
 test: $(STAMP)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 demo: $(STAMP)
 	$(BIN)/retinaj demo $(if $(DATA),--data "$(DATA)")

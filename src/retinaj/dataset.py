@@ -16,6 +16,7 @@ from retinaj.boxes import Boxes
 from retinaj.checking.boxes import BoxKinds, without_crowds
 from retinaj.checking.classes import check_classes
 from retinaj.checking.entries import check_entries, read_source
+from retinaj.checking.folders import require_images
 from retinaj.checking.images import read_headers
 from retinaj.checking.pairing import check_missing, pair
 from retinaj.checking.refusal import notes_and_warnings, require_no_errors
@@ -186,8 +187,14 @@ def load_dataset(
     files = ImageFiles(images)
     reading = replace(reading or Reading(), images=images)
     see_all = f'`retinaj check "{images}" "{annotations}"` lists all there is to say about these data.'
-    _, entries, broken = read_source(annotations, reading)
+    try:
+        _, entries, broken = read_source(annotations, reading)
+    except RetinaJError:
+        require_images(files, [annotations])
+        raise
     pairs = pair(entries, files)
+    if not pairs.annotations:
+        require_images(files, [annotations])
     require_no_errors([*broken, *pairs.findings], see_all)
     notes: list[str] = []
     paired = pairs.annotations

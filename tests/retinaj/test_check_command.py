@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+import tifffile
 from fields import field, save, write_fields
 from typer.testing import CliRunner
 
@@ -120,7 +121,7 @@ def test_fixing_says_what_was_done(folders, tmp_path):
     done = run(*folders, "--quick", "--fix", tmp_path / "fixed")
     assert done.exit_code == 1
     assert f"Corrected copy: {tmp_path / 'fixed'}, with 4 changes." in done.output
-    assert "0 errors and warnings are left for you to decide" in done.output
+    assert "for you to decide" not in done.output
     assert run(folders[0], tmp_path / "fixed" / "annotations", "--quick").exit_code == 0
 
 
@@ -132,3 +133,81 @@ def test_parts_and_mistakes_in_the_options(folders, tmp_path):
     done = run(folders[0], tmp_path / "gone")
     assert (done.exit_code, "gone does not exist" in done.output) == (1, True)
     assert run(*folders, "--overlap", "0").exit_code == 1
+
+
+def test_nothing_to_correct_writes_nothing(folders, tmp_path):
+    done = run(*folders, "--quick", "--fix", tmp_path / "fixed")
+    assert (done.exit_code, (tmp_path / "fixed").exists()) == (0, False)
+    assert "There is nothing that RetinaJ can correct by itself" in done.output
+    assert "for you to decide" not in done.output
+
+
+def test_one_of_each_is_said_in_the_singular(tmp_path):
+    images, annotations = write_fields(tmp_path, 1)
+    boxes = Boxes([[100, 5, 130, 40], [5, 6, 30, 40], [5, 6, 30, 40]], [0] * 3, ("cell",))
+    pascal_voc.write(annotations / "f0.xml", boxes, image_name="f0.png", size=(96, 96), channels=1)
+    done = run(images, annotations, "--fix", tmp_path / "fixed")
+    assert "Checked 1 annotated image with 3 boxes. Read the pixels of 1 image." in " ".join(done.output.split())
+    assert "fixed, with 1 change." in done.output
+    assert "1 error or warning is left for you to decide" in done.output
+    pascal_voc.write(annotations / "f0.xml", boxes.select([1]), image_name="f0.png", size=(96, 96), channels=1)
+    assert "Checked 1 annotated image with 1 box." in run(images, annotations).output
+
+
+def test_swapped_too_high_and_empty_folders(folders, tmp_path):
+    images, annotations = folders
+    for given, said in (
+        ((annotations, images), f"There are no images in {annotations}, but there are some in {images}: did you swap the two?"),
+        (
+            (tmp_path, annotations),
+            f"There are no images in {tmp_path} itself, but there are some one level below: did you mean",
+        ),
+        ((images, tmp_path), f"there are some one level below: did you mean {annotations}?"),
+    ):
+        done = run(*given, "--quick")
+        assert done.exit_code == 1
+        assert said in " ".join(done.output.split())
+        assert "Export the annotations" not in done.output
+        assert "Images without an annotation" not in done.output
+    empty = tmp_path / "none"
+    empty.mkdir()
+    assert f"There are no images in {empty}; expected" in run(empty, annotations).output
+    done = run(images, empty)
+    assert "none is empty; expected a file or folder of annotations" in done.output
+    assert "Export the annotations" not in done.output
+
+
+def test_stacks_are_checked_as_training_takes_them(tmp_path):
+    images, annotations = write_fields(tmp_path, 1)
+    (images / "f0.png").unlink()
+    pixels = np.stack([field(at, 96) for at in range(6)]).reshape(3, 2, 96, 96)
+    tifffile.imwrite(images / "f0.tif", pixels, imagej=True, metadata={"axes": "ZCYX"})
+    done = run(images, annotations)
+    assert done.exit_code == 1
+    assert "nothing says on which plane its 3 boxes lie" in done.output
+    done = run(images, annotations, "--z", "mid", "--channels", "2")
+    assert (done.exit_code, "Found 0 errors, 0 warnings, 1 note." in done.output) == (0, True)  # the number of channels
+    assert "channel" in run(images, annotations, "--z", "mid", "--channels", "7").output
+    assert run(images, annotations, "--z", "mid", "--channels", "7").exit_code == 1
+    done = run(images, annotations, "--axes", "yx")
+    assert done.exit_code == 1
+    assert "Images that cannot be read" in done.output
+
+
+def test_data_that_other_commands_refuse_are_not_praised(folders):
+    images, annotations = folders
+    (images / "f2.png").rename(images / "f\n2.png")
+    (annotations / "f2.xml").rename(annotations / "f\n2.xml")
+    done = run(*folders, "--quick")
+    assert (done.exit_code, "Images with names that a list cannot hold" in done.output) == (0, True)
+    for at in ("0", "1", "\n2"):
+        nothing = Boxes.empty(("cell",))
+        pascal_voc.write(annotations / f"f{at}.xml", nothing, image_name=f"f{at}.png", size=(96, 96), channels=1)
+    done = run(*folders, "--quick")
+    assert (done.exit_code, "has no usable object on any of the 3 images" in done.output) == (1, True)
+    for at in ("0", "1", "\n2"):
+        (annotations / f"f{at}.xml").rename(annotations / f"other{at}.xml")
+        other = Boxes([[5, 6, 30, 40]], [0], ("cell",))
+        pascal_voc.write(annotations / f"other{at}.xml", other, image_name="other.png", size=(96, 96), channels=1)
+    done = run(*folders, "--quick")
+    assert (done.exit_code, "annotates none of the images" in done.output) == (1, True)

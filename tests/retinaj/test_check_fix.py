@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
-from fields import write_fields
+import tifffile
+from fields import field, save, write_fields
 
-from retinaj.annotations import FORMATS, coco, pascal_voc, read_annotations
+from retinaj.annotations import FORMATS, Reading, coco, pascal_voc, read_annotations
 from retinaj.boxes import Boxes
 from retinaj.checking.fix import write_fixed
 from retinaj.checking.parts import Part
@@ -108,10 +110,12 @@ def test_what_cannot_be_read_is_not_in_the_copy_and_is_said(folders, tmp_path):
     (annotations / "f1.xml").write_text("<annotation><object><name>cell</name></object></annotation>")
     (annotations / "f2.xml").write_text("<annotation")
     (annotations / "f3.xml").unlink()
+    boxes = Boxes([*GOOD, [5, 5, 5, 9]], [0, 0, 0], ("cell",))
+    pascal_voc.write(annotations / "f4.xml", boxes, image_name="f4.png", size=(96, 96))
     pascal_voc.write(annotations / "lost.xml", Boxes(GOOD, [0, 0], ("cell",)), image_name="lost.png", size=(96, 96))
     fixed = fix(images, annotations, tmp_path / "fixed")
     copied = {each.stem: len(each.boxes) for each in read_annotations(tmp_path / "fixed" / "annotations")}
-    assert copied == {"lost": 2, "f1": 0} | {f"f{at}": 3 for at in (0, *range(4, 12))}
+    assert copied == {"lost": 2, "f1": 0} | {"f4": 2} | {f"f{at}": 3 for at in (0, *range(5, 12))}
     assert [each.check for each in fixed.left] == [
         "unreadable-annotation",
         "unreadable-object",
@@ -133,8 +137,8 @@ def test_every_format_is_fixed_in_its_own(folders, tmp_path, chosen):
     except RetinaJError as error:
         pytest.skip(f"{chosen.name} cannot hold a double box: {error}")
     fixed = fix(images, source, tmp_path / "fixed")
-    copy = tmp_path / "fixed" / source.name
-    assert find_format(copy) is chosen
+    copy = tmp_path / "fixed" / (f"{source.name}.json" if chosen.as_pixels else source.name)
+    assert find_format(copy).name == ("coco" if chosen.as_pixels else chosen.name)
     assert [each.check for each in fixed.changes] == ["duplicate-box"] * 3
     assert check_dataset(images, [Part("all", copy)], compare=False).of("duplicate-box") == []
 
@@ -144,7 +148,7 @@ def test_several_annotations_keep_their_names_and_may_not_collide(folders, tmp_p
     files = [tmp_path / "train.json", tmp_path / "test.json", tmp_path / "sub" / "test.json"]
     for at, file in enumerate(files):
         file.parent.mkdir(exist_ok=True)
-        coco.write(file, [(f"f{at}.png", (96, 96), Boxes(GOOD, [0, 0], ("cell",)))])
+        coco.write(file, [(f"f{at}.png", (96, 96), Boxes([*GOOD, GOOD[0]], [0] * 3, ("cell",)))])
     fix(images, files[:2], tmp_path / "fixed")
     assert sorted(path.name for path in (tmp_path / "fixed").iterdir()) == [
         "changes.json",
@@ -160,3 +164,45 @@ def test_several_annotations_keep_their_names_and_may_not_collide(folders, tmp_p
     with pytest.raises(RetinaJError, match="nothing to fix"):
         fix(images, files[0], tmp_path / "third")
     assert not (tmp_path / "third").exists()
+
+
+@pytest.mark.parametrize("stack", [False, True])
+def test_label_images_are_corrected_as_exact_boxes_of_the_same_class(tmp_path, stack):
+    images, labels = tmp_path / "images", tmp_path / "masks"
+    labels.mkdir()
+    for at in range(2):
+        pixels = np.zeros((96, 96), np.uint16)
+        pixels[10:30, 10:40], pixels[20:50, 35:60], pixels[25:28, 37:39] = 1, 2, 3
+        if at:
+            pixels[80, 80] = 4  # a click
+        if stack:
+            save_stack(images / f"f{at}.tif", np.stack([field(at, 96)] * 2))
+            save_stack(labels / f"f{at}.tif", np.stack([pixels, pixels]))
+        else:
+            save(images / f"f{at}.png", field(at, 96))
+            save(labels / f"f{at}.png", pixels)
+    parts = [Part("all", labels)]
+    result = check_dataset(images, parts, reading=Reading(format="labels"), compare=False)
+    fixed = write_fixed(result, tmp_path / "fixed")
+    name = "masks.csv" if stack else "masks.json"
+    assert len(fixed.changes) == (2 if stack else 1)
+    assert sorted(each.name for each in (tmp_path / "fixed").iterdir()) == sorted(["changes.json", "changes.txt", name])
+    assert f"{name}: label images" in fixed.losses[0]
+    assert fixed.losses[0] in (tmp_path / "fixed" / "changes.txt").read_text(encoding="utf-8")
+    before = read_annotations(labels, Reading(format="labels"))
+    after = {each.image_name: each for each in read_annotations(tmp_path / "fixed" / name)}
+    for at, entry in enumerate(before):
+        kept = entry.boxes.select(entry.boxes.area > 1)
+        copy = after[f"f{at}.{'tif' if stack else 'png'}"].boxes
+        assert copy.class_names == ("object",)
+        assert copy.xyxy.tolist() == kept.xyxy.tolist()
+        assert not stack or copy.plane.tolist() == kept.plane.tolist()
+    (labels / f"f1.{'tif' if stack else 'png'}").unlink()
+    clean = check_dataset(images, parts, reading=Reading(format="labels"), compare=False)
+    assert write_fixed(clean, tmp_path / "other").changes == ()
+    assert not (tmp_path / "other").exists()
+
+
+def save_stack(path, pixels) -> None:
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": "ZYX"})

@@ -195,8 +195,14 @@ def test_boxes_that_do_not_say_on_which_plane_they_lie_are_refused(folders):
 def test_nothing_usable_is_an_error(tmp_path, folders):
     images, annotations = folders
     (tmp_path / "other").mkdir()
-    with pytest.raises(RetinaJError, match=r"No image in .* has an annotation"):
+    with pytest.raises(RetinaJError, match=r"There are no images in .*other; expected PNG"):
         load_dataset(tmp_path / "other", annotations)
+    with pytest.raises(RetinaJError, match=r"did you swap the two\?"):
+        load_dataset(annotations, images)
+    with pytest.raises(RetinaJError, match=r"one level below: did you mean .*images\?"):
+        load_dataset(images.parent, annotations)
+    with pytest.raises(RetinaJError, match=r"one level below: did you mean .*annotations\?"):
+        load_dataset(images, annotations.parent)
     for name in "ab":
         voc(annotations / f"{name}.xml", Boxes.empty([]))
     with pytest.raises(RetinaJError, match="all are empty"):

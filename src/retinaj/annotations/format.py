@@ -78,6 +78,7 @@ class AnnotationFormat:
         image_folder: where the tools of a format with many files expect the images, relative to its folder.
         next_step: what is left for the user to do where no images were written beside the annotations.
         caveat: one sentence on what else writing changes, for those who convert; "" if nothing.
+        as_pixels: whether writing turns boxes into pixels, so that they may be others when they are read again.
         recognises: whether a file or folder is of this format, by its content; looks at no more than a few kilobytes of a
             few files, and never raises.
         read: all annotations of a file or folder.
@@ -100,6 +101,7 @@ class AnnotationFormat:
     image_folder: str = "images"
     next_step: str = ""
     caveat: str = ""
+    as_pixels: bool = False
 
 
 class ImageSizes:

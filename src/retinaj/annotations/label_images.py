@@ -228,5 +228,6 @@ FORMAT = AnnotationFormat(
     read=read,
     write=write,
     needs_size=True,
+    as_pixels=True,
     caveat="Boxes become filled rectangles of whole pixels, cut at the image's border; small ones hide parts of larger ones.",
 )

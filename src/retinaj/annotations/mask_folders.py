@@ -187,5 +187,6 @@ FORMAT = AnnotationFormat(
     read=read,
     write=_write,
     needs_size=True,
+    as_pixels=True,
     caveat="Boxes become filled rectangles of whole pixels, cut at the image's border.",
 )

@@ -16,6 +16,7 @@ from retinaj.annotations import (
     tfrecord,
     yolo,
 )
+from retinaj.annotations.class_folders import inner_folders
 from retinaj.annotations.format import AnnotationFormat
 from retinaj.errors import RetinaJError
 
@@ -32,6 +33,8 @@ FORMATS: tuple[AnnotationFormat, ...] = (
     mask_folders.FORMAT,
     label_images.FORMAT,
 )
+
+_LOOKED_AT = 20  # folders in a folder, for annotations one level below
 
 
 def format_named(name: str) -> AnnotationFormat:
@@ -62,6 +65,12 @@ def find_format(path: Path) -> AnnotationFormat:
     for each in FORMATS:
         if path.is_file() and path.suffix.lower() == each.suffix != ".txt":  # which anything may have
             return each  # its reader says what is wrong with the file
+    below = [each for each in inner_folders(path)[:_LOOKED_AT] if any(form.recognises(each) for form in FORMATS)]
+    if below:
+        named = " or ".join(map(str, below[:3]))
+        raise RetinaJError(f"{path} has no annotations itself, but there are some one level below: did you mean {named}?")
+    if path.is_dir() and not any(path.iterdir()):
+        raise RetinaJError(f"{path} is empty; expected a file or folder of annotations.")
     known = "; ".join(f"{each.name}: {each.title}" for each in FORMATS)
     what = "has no annotations in it" if path.is_dir() else "is not a known annotation format"
     raise RetinaJError(f"{path} {what}. RetinaJ reads {known}. If it is one of these, say so with --format.")

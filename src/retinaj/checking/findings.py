@@ -9,7 +9,7 @@ from pathlib import Path
 
 from retinaj.images import natural_key
 
-_VERBS = ("is ", "has ", "shows ", "lists ", "cannot ", "begins ", "contains ", "defines ")
+_VERBS = ("annotates ", "is ", "has ", "shows ", "lists ", "cannot ", "begins ", "contains ", "defines ")
 
 Corners = tuple[float, float, float, float]
 
@@ -43,6 +43,11 @@ CHECKS: Mapping[str, Check] = {
         "Annotation files that cannot be read",
         "Export the annotations of these images again, or take the files away.",
     ),
+    "no-annotations": Check(
+        Grade.ERROR,
+        "Folders without annotations that RetinaJ reads",
+        "Name the images first and then the file or folder of their annotations; `--format` says what these are.",
+    ),
     "unreadable-object": Check(
         Grade.ERROR,
         "Objects that cannot be read",
@@ -65,6 +70,16 @@ CHECKS: Mapping[str, Check] = {
         Grade.ERROR,
         "Boxes for an image of another size",
         "The image was scaled, cropped or turned after it had been annotated: use the original, or annotate it as it is now.",
+    ),
+    "no-plane": Check(
+        Grade.ERROR,
+        "Boxes on stacks that do not say on which plane they lie",
+        "Do what the sentence says: `--z` is an option of this and of the other commands.",
+    ),
+    "nothing-to-learn": Check(
+        Grade.ERROR,
+        "No object in all of the data",
+        "Annotate some objects, or name the annotations that belong to these images: other commands refuse data without any.",
     ),
     "swapped-corners": Check(
         Grade.ERROR,
@@ -146,6 +161,11 @@ CHECKS: Mapping[str, Check] = {
         Grade.WARNING,
         "Classes with a single object",
         "Nothing can be learnt from one object: correct the class if it is a slip, or annotate more.",
+    ),
+    "unlistable-name": Check(
+        Grade.WARNING,
+        "Images with names that a list cannot hold",
+        "Rename the image and its annotation: `retinaj split` refuses such a name.",
     ),
     "link-outside": Check(
         Grade.WARNING,

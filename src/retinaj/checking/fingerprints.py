@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from PIL import Image
 
-from retinaj.images import read_image
+from retinaj.images.plane_choice import AS_STORED, PlaneChoice
 
 THUMB = 64  # pixels: side of the square that every image is averaged down to
 
@@ -33,13 +33,13 @@ class Fingerprint:
     flat: bool
 
 
-def fingerprint(path: Path) -> Fingerprint:
+def fingerprint(path: Path, planes: PlaneChoice = AS_STORED) -> Fingerprint:
     """Read an image, and keep what is needed to compare it.
 
     Raises:
         RetinaJError: if it cannot be read.
     """
-    image = read_image(path)
+    image = planes.whole(path)
     pixels = image.to_numpy()
     digest = hashlib.blake2b(f"{image.dims}{pixels.shape}{pixels.dtype}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retinaj.annotations import Annotation, AnnotationFormat, losses, write_annotations
+from retinaj.annotations import Annotation, AnnotationFormat, format_named, losses, write_annotations
 from retinaj.boxes import Boxes
 from retinaj.checking.boxes import BoxKinds, describe_box
 from retinaj.checking.classes import count_classes, one_spelling
@@ -19,7 +19,7 @@ from retinaj.checking.findings import Finding, Grade
 from retinaj.checking.near_boxes import near_pairs
 from retinaj.checking.run import CheckResult, Source
 from retinaj.errors import RetinaJError
-from retinaj.files import atomic_folder
+from retinaj.files import atomic_folder, require_absent
 from retinaj.images import ImageHeader
 
 CHANGES_JSON, CHANGES_TEXT = "changes.json", "changes.txt"
@@ -65,7 +65,10 @@ class Fixed:
 
 
 def write_fixed(result: CheckResult, folder: Path) -> Fixed:
-    """Write corrected copies of all annotations, in their own format, with a list of the changes.
+    """Write corrected copies of the annotations that need it, with a list of the changes.
+
+    The copies are in the format of the originals, but for label images and masks, which cannot be written from boxes without
+    changing them: these become COCO, or on stacks a table (CSV).
 
     Corners that are swapped are put in order, boxes that reach over the border are cut there, boxes without an area and second
     copies of a box are removed, classes that differ only in spelling get the name that is used most, and sizes and channels
@@ -73,7 +76,8 @@ def write_fixed(result: CheckResult, folder: Path) -> Fixed:
 
     Args:
         result: of `check_dataset`.
-        folder: to make; it has a copy of each annotation file or folder under its own name, changes.json and changes.txt.
+        folder: to make; it has a copy of each annotation file or folder with a change under its own name, changes.json and
+            changes.txt. With nothing to change, nothing is written.
 
     Raises:
         RetinaJError: if the folder exists, nothing could be read, or two annotations have the same name.
@@ -92,18 +96,43 @@ def write_fixed(result: CheckResult, folder: Path) -> Fixed:
     few_swapped = swapped <= max(1, _FEW_SWAPPED * sum(len(entry.boxes) for entry in everything))
     changes: list[Change] = []
     lost: list[str] = []
+    require_absent(folder)
+    corrected: list[tuple[Source, AnnotationFormat, list[Annotation]]] = []
+    for source, chosen in sources:
+        before = len(changes)
+        fixed = [_fix(entry, image, result, spelling, few_swapped, changes) for entry, image in _with_images(source)]
+        if len(changes) > before:
+            corrected.append((source, chosen, fixed))
+        elif len(sources) > 1:
+            lost.append(f"{source.path} needs no change and is not in the copy.")
+    left = _left(result, changes)
+    if not changes:
+        return Fixed((), tuple(left), ())
     with atomic_folder(folder) as temporary:
-        for source, chosen in sources:
-            fixed = [_fix(entry, image, result, spelling, few_swapped, changes) for entry, image in _with_images(source)]
+        for source, chosen, fixed in corrected:
+            name = source.path.resolve().name
+            if chosen.as_pixels:
+                original, (chosen, fixed) = chosen, _exact(fixed)
+                name += chosen.suffix
+                lost.append(
+                    f"{source.path} is corrected as {chosen.title}, {name}: {original.title} would turn its boxes into "
+                    "rectangles of pixels."
+                )
             if chosen.needs_size:
                 lost += [f"{each.source.name} is not in the copy: it states no size." for each in fixed if each.size is None]
                 fixed = [each for each in fixed if each.size is not None]
-            write_annotations(temporary / source.path.resolve().name, fixed, chosen, images=_images(result, chosen))
+            write_annotations(temporary / name, fixed, chosen, images=_images(result, chosen))
             lost += [line for line in [losses(fixed, chosen)] if line]
-        left = _left(result, changes)
         (temporary / CHANGES_JSON).write_text(_as_json(result, changes, left), encoding="utf-8", newline="\n")
-        (temporary / CHANGES_TEXT).write_text(_as_text(changes, left), encoding="utf-8", newline="\n")
+        (temporary / CHANGES_TEXT).write_text(_as_text(changes, left, lost), encoding="utf-8", newline="\n")
     return Fixed(tuple(changes), tuple(left), tuple(lost))
+
+
+def _exact(entries: Sequence[Annotation]) -> tuple[AnnotationFormat, list[Annotation]]:
+    """A format with one file for all images that holds these boxes exactly, and the annotations as it names them."""
+    planes = any(entry.boxes.plane is not None for entry in entries)
+    named = [replace(entry, image_name=entry.image_name or entry.stem or "", stem=None) for entry in entries]
+    return format_named("csv" if planes else "coco"), named
 
 
 def _with_images(source: Source) -> list[tuple[Annotation, Path | None]]:
@@ -256,9 +285,10 @@ def _as_json(result: CheckResult, changes: Sequence[Change], left: Sequence[Find
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _as_text(changes: Sequence[Change], left: Sequence[Finding]) -> str:
+def _as_text(changes: Sequence[Change], left: Sequence[Finding], notes: Sequence[str]) -> str:
     lines = [f"Changed: {len(changes)}", *(f"  {each}" for each in changes)]
     lines += ["", f"Left as it is, for you to decide: {len(left)}", *(f"  {each.grade}: {each}" for each in left)]
+    lines += ["", *notes] if notes else []
     lines += [
         "",
         "The copy has what RetinaJ reads: boxes, classes and flags. Outlines and other details, and objects and files",

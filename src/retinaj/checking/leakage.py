@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from retinaj.checking.fingerprints import Fingerprint, fingerprint, grey
 from retinaj.checking.images import unreadable
 from retinaj.checking.overlap import Detail, Shift, detail_of, find_copy, find_shift, peaks, spectra, square_of, turns, vectors
 from retinaj.errors import RetinaJError
-from retinaj.images import read_image
+from retinaj.images.plane_choice import AS_STORED, PlaneChoice
 
 _CANDIDATES = 2  # of each image: the most similar ones
 _LEAST_PEAK = 0.15  # below, no two images of the same field were seen
@@ -47,7 +47,13 @@ class Comparison:
     all_pairs: int = 0
 
 
-def compare_parts(parts: Mapping[str, Sequence[Path]], *, seconds: float = 60, progress: Progress | None = None) -> Comparison:
+def compare_parts(
+    parts: Mapping[str, Sequence[Path]],
+    *,
+    planes: PlaneChoice = AS_STORED,
+    seconds: float = 60,
+    progress: Progress | None = None,
+) -> Comparison:
     """Find images that show the same and are in different parts; of a single part, only identical ones.
 
     Copies are found also where they were stored in another format, with another contrast, resized, turned by 90 degrees or
@@ -56,6 +62,7 @@ def compare_parts(parts: Mapping[str, Sequence[Path]], *, seconds: float = 60, p
 
     Args:
         parts: the images of each part; one that is in several counts for the first.
+        planes: how the images are read.
         seconds: for reading all images, and again for comparing them: what is not done by then is left out, and said.
         progress: called with (steps done, steps in all): one for reading each image, and one for comparing it.
     """
@@ -64,7 +71,7 @@ def compare_parts(parts: Mapping[str, Sequence[Path]], *, seconds: float = 60, p
         for path in paths:
             part_of.setdefault(path, part)
     found = Comparison()
-    prints = _read_all(list(part_of), found, time.monotonic() + seconds, progress)
+    prints = _read_all(list(part_of), planes, found, time.monotonic() + seconds, progress)
     found.images = len(prints)
     same = _identical(prints, part_of)
     found.findings += [_identical_finding(*pair, part_of) for pair in same]
@@ -74,13 +81,15 @@ def compare_parts(parts: Mapping[str, Sequence[Path]], *, seconds: float = 60, p
             if progress is not None:
                 progress(len(part_of) + int(share * len(part_of)), 2 * len(part_of))
 
-        _compare_all(prints, part_of, {frozenset(pair) for pair in same}, found, time.monotonic() + seconds, tell)
+        _compare_all(prints, part_of, {frozenset(pair) for pair in same}, planes, found, time.monotonic() + seconds, tell)
     return found
 
 
-def _read_all(paths: list[Path], found: Comparison, deadline: float, progress: Progress | None) -> dict[Path, Fingerprint]:
+def _read_all(
+    paths: list[Path], planes: PlaneChoice, found: Comparison, deadline: float, progress: Progress | None
+) -> dict[Path, Fingerprint]:
     prints: dict[Path, Fingerprint] = {}
-    for done, (path, future) in enumerate(_in_threads(fingerprint, paths)):
+    for done, (path, future) in enumerate(_in_threads(partial(fingerprint, planes=planes), paths)):
         if progress is not None:
             progress(done, 2 * len(paths))
         if time.monotonic() > deadline:
@@ -134,6 +143,7 @@ def _compare_all(
     prints: Mapping[Path, Fingerprint],
     part_of: Mapping[Path, str],
     known: set[frozenset[Path]],
+    planes: PlaneChoice,
     found: Comparison,
     deadline: float,
     tell: Callable[[float], None],
@@ -150,8 +160,8 @@ def _compare_all(
     if found.pairs < found.all_pairs:
         message = f"comparing took too long: {found.pairs:,} of {found.all_pairs:,} pairs across the parts were compared"
         found.findings.append(Finding("not-compared", paths[0].parent, message))
-    details = lru_cache(_KEPT)(lambda path: detail_of(grey(read_image(path))))
-    squares = lru_cache(_KEPT)(lambda path: square_of(grey(read_image(path))))
+    details = lru_cache(_KEPT)(lambda path: detail_of(grey(planes.whole(path))))
+    squares = lru_cache(_KEPT)(lambda path: square_of(grey(planes.whole(path))))
     left = len(copies) + len(overlaps)
     for at, (one, other) in enumerate([*copies, *overlaps]):
         pair = (paths[one], paths[other])

@@ -8,17 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retinaj.annotations import Annotation, AnnotationFormat, Reading
-from retinaj.checking.boxes import SAME_OBJECT
+from retinaj.checking.boxes import SAME_OBJECT, BoxKinds, without_crowds
 from retinaj.checking.classes import check_classes, check_trained
 from retinaj.checking.entries import check_entries, read_source
 from retinaj.checking.findings import CHECKS, Finding, Grade, in_order
-from retinaj.checking.images import check_links, read_headers
+from retinaj.checking.folders import require_images
+from retinaj.checking.images import check_links, check_names, check_planes, read_headers
 from retinaj.checking.leakage import Comparison, compare_parts
 from retinaj.checking.pairing import Pairs, check_empty, check_missing, check_unannotated, pair, without_path
 from retinaj.checking.parts import Part, divide
 from retinaj.errors import RetinaJError
 from retinaj.images import ImageHeader
 from retinaj.images.files import ImageFiles
+from retinaj.images.plane_choice import AS_STORED, PlaneChoice
 
 # Of one check in one file: a hostile file has a million wrong boxes, and nobody reads more of a real one.
 _MOST_IN_A_FILE = 1000
@@ -54,6 +56,7 @@ class CheckResult:
         findings: errors first.
         comparison: of the pixels; None if they were not compared.
         same_object: IoU from which on two boxes were taken for one object.
+        planes: how the images were read.
     """
 
     images: Path
@@ -64,6 +67,7 @@ class CheckResult:
     findings: tuple[Finding, ...]
     comparison: Comparison | None = None
     same_object: float = SAME_OBJECT
+    planes: PlaneChoice = AS_STORED
 
     def of(self, check: str) -> list[Finding]:
         """The findings of one check."""
@@ -85,6 +89,7 @@ def check_dataset(
     parts: Sequence[Part],
     *,
     reading: Reading | None = None,
+    planes: PlaneChoice | None = None,
     same_object: float = SAME_OBJECT,
     compare: bool = True,
     seconds: float = 60,
@@ -98,34 +103,44 @@ def check_dataset(
         images: folder of the images.
         parts: as `find_parts` finds them.
         reading: how to read the annotations, where they leave it open; the folder of images is known here.
+        planes: how images are read and stacks become planes; default: every plane that has boxes by itself.
         same_object: IoU, above 0 up to 1, from which on two boxes are taken for one object.
         compare: read the pixels too: finds images that cannot be decoded, copies and overlaps.
         seconds: limit of the comparison, see `compare_parts`.
         progress: as for `compare_parts`.
 
     Raises:
-        RetinaJError: if there is no such folder of images or file of annotations or names, or `same_object` is out of range.
+        RetinaJError: if there is no such folder of images or file of annotations or names, the folder has no images, or
+            `same_object` is out of range.
     """
     if not 0 < same_object <= 1:
         raise RetinaJError(f"The overlap of boxes is {same_object}; expected an IoU above 0 up to 1.")
-    images = Path(images)
+    images, planes = Path(images), planes or AS_STORED
     files = ImageFiles(images)
     findings = list(check_links(images))
     reading = replace(reading or Reading(), images=images)
     sources = {path: _read(path, reading, files, findings) for path in dict.fromkeys(part.annotations for part in parts)}
     pairs = {path: source.pairs for path, source in sources.items()}
+    if not any(each.annotations for each in pairs.values()):
+        require_images(files, list(sources))
     members, divided = divide(parts, pairs, files)
-    headers, unreadable = read_headers(files.paths)
+    headers, unreadable = read_headers(files.paths, planes.header)
     outside = {path for each in pairs.values() for path in each.annotations} - set(files.paths)
-    more_headers, more_unreadable = read_headers(sorted(outside))  # in folders below, named by one file for many images
+    more_headers, more_unreadable = read_headers(
+        sorted(outside), planes.header
+    )  # in folders below, named by one file for many images
     headers |= more_headers
-    findings += divided + unreadable + more_unreadable
-    findings += _check_unannotated(pairs, files, findings)
+    findings += [*divided, *unreadable, *more_unreadable, *check_names(headers)]
+    if any(source.annotations for source in sources.values()):  # else all images, and the reason is known
+        findings += _check_unannotated(pairs, files, findings)
     for source in sources.values():
         findings += check_missing(source.pairs, images) + check_empty(source.pairs)
         findings += check_entries(source.pairs.annotations, headers, same_object)
+        findings += check_planes(source.pairs.annotations, headers, planes)
     together = {path: entry for each in pairs.values() for path, entry in each.annotations.items()}
     findings += check_classes(together)
+    if not any(each.grade is Grade.ERROR for each in findings):
+        findings += _check_any(together, headers, files, parts[0])
     training = [part.name for part in parts if part.is_training]
     if training and len(parts) > 1:
         findings += check_trained(members, training[0])
@@ -133,12 +148,12 @@ def check_dataset(
     if compare:
         known = {each.file for each in findings if each.check == "unreadable-image"}
         chosen = {name: [path for path in each if path in headers] for name, each in members.items()}
-        comparison = compare_parts(chosen, seconds=seconds, progress=progress)
+        comparison = compare_parts(chosen, planes=planes, seconds=seconds, progress=progress)
         findings += [each for each in comparison.findings if each.file not in known]
     counts = {name: len(each) for name, each in members.items()}
     boxes = sum(len(entry.boxes) for source in sources.values() for entry in source.annotations)
     ordered = tuple(in_order(_limited(findings)))
-    return CheckResult(images, tuple(sources.values()), counts, boxes, headers, ordered, comparison, same_object)
+    return CheckResult(images, tuple(sources.values()), counts, boxes, headers, ordered, comparison, same_object, planes)
 
 
 def _read(path: Path, reading: Reading, files: ImageFiles, findings: list[Finding]) -> Source:
@@ -147,11 +162,24 @@ def _read(path: Path, reading: Reading, files: ImageFiles, findings: list[Findin
     try:
         chosen, annotations, broken = read_source(path, reading)
     except RetinaJError as error:
-        findings.append(Finding("unreadable-annotation", path, without_path(error, path)))
+        check = "no-annotations" if path.is_dir() else "unreadable-annotation"
+        findings.append(Finding(check, path, without_path(error, path)))
         return Source(path, None, [], Pairs({}, [], []))
     pairs = pair(annotations, files)
     findings += broken + pairs.findings
     return Source(path, chosen, annotations, pairs)
+
+
+def _check_any(
+    together: Mapping[Path, Annotation], headers: Mapping[Path, ImageHeader], files: ImageFiles, part: Part
+) -> Iterator[Finding]:
+    """Whether there is an object at all that training could use."""
+    if not together:
+        message = f"annotates none of the images in {files.folder}"
+        yield Finding("nothing-to-learn", part.annotations, message)
+    elif all(BoxKinds.of(without_crowds(entry).boxes, headers[path]).unusable.all() for path, entry in together.items()):
+        images = "the only image" if len(together) == 1 else f"any of the {len(together):,} images"
+        yield Finding("nothing-to-learn", part.annotations, f"has no usable object on {images}")
 
 
 def _check_unannotated(pairs: Mapping[Path, Pairs], files: ImageFiles, findings: Iterable[Finding]) -> list[Finding]:

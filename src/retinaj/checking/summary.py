@@ -41,7 +41,7 @@ def to_json(result: CheckResult) -> str:
         "compared": None
         if compared is None
         else {"images": compared.images, "pairs": compared.pairs, "all_pairs": compared.all_pairs},
-        "grades": {str(grade): count for grade, count in result.graded().items()},
+        "grades": {str(grade): number for grade, number in result.graded().items()},
         "counts": result.counts(),
         "findings": [_as_json(each) for each in result.findings],
     }
@@ -69,26 +69,35 @@ def table(result: CheckResult) -> Table:
     shown.add_column("Grade")
     shown.add_column("What was found")
     shown.add_column("Count", justify="right")
-    for check, count in result.counts().items():
+    for check, number in result.counts().items():
         kind = CHECKS[check]
         colour = _COLOURS[kind.grade]
-        shown.add_row(f"[{colour}]{kind.grade}[/{colour}]", escape(kind.title), f"{count:,}")
+        shown.add_row(f"[{colour}]{kind.grade}[/{colour}]", escape(kind.title), f"{number:,}")
     return shown
 
 
 def details(result: CheckResult) -> Iterator[str]:
     """The errors and warnings, line by line: the first places of each check, and what to do."""
-    for check, count in result.counts().items():
+    for check, number in result.counts().items():
         kind = CHECKS[check]
         if kind.grade is Grade.NOTE:
             continue
         yield f"{kind.grade.capitalize()}: {kind.title}"
         for finding in result.of(check)[:_EXAMPLES]:
             yield f"  {finding}"
-        if count > _EXAMPLES:
-            yield f"  … and {count - _EXAMPLES:,} more; --report lists all."
+        if number > _EXAMPLES:
+            yield f"  … and {number - _EXAMPLES:,} more; --report lists all."
         yield f"  → {kind.advice}"
         yield ""
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number of things, in words.
+
+    >>> count(1, "box", "boxes"), count(1200, "image")
+    ('1 box', '1,200 images')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def totals(result: CheckResult) -> list[str]:
@@ -96,19 +105,19 @@ def totals(result: CheckResult) -> list[str]:
     annotated = len({path for source in result.sources for path in source.pairs.annotations})
     parts = ""
     if len(result.parts) > 1:
-        parts = f" ({', '.join(f'{name}: {count:,}' for name, count in result.parts.items())})"
-    lines = [f"Checked {annotated:,} annotated images{parts} with {result.boxes:,} boxes."]
+        parts = f" ({', '.join(f'{name}: {number:,}' for name, number in result.parts.items())})"
+    lines = [f"Checked {count(annotated, 'annotated image')}{parts} with {count(result.boxes, 'box', 'boxes')}."]
     if result.comparison is None:
         lines.append("The pixels were not looked at, so that copies, overlaps and damaged images are not excluded.")
     elif len(result.parts) > 1:
-        images, pairs = result.comparison.images, result.comparison.pairs
-        lines.append(f"Read the pixels of {images:,} images, and compared {pairs:,} pairs across the parts.")
+        images, pairs = count(result.comparison.images, "image"), count(result.comparison.pairs, "pair")
+        lines.append(f"Read the pixels of {images}, and compared {pairs} across the parts.")
     else:
         lines.append(
-            f"Read the pixels of {result.comparison.images:,} images. Overlapping fields are looked for only across parts: see "
-            "--train, --validation and --test."
+            f"Read the pixels of {count(result.comparison.images, 'image')}. Overlapping fields are looked for only "
+            "across parts: see --train, --validation and --test."
         )
     graded = result.graded()
-    found = ", ".join(f"{count:,} {grade}{'s' * (count != 1)}" for grade, count in graded.items())
+    found = ", ".join(count(number, str(grade)) for grade, number in graded.items())
     lines.append(f"Found {found}." if result.findings else "Found nothing to complain about.")
     return lines

@@ -9,6 +9,7 @@ import typer
 
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.cli.common import Images, LastingConsole, progress_bar, say
+from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.files import atomic_folder, require_absent, write_text
 
 if TYPE_CHECKING:
@@ -46,23 +47,30 @@ def check(
     classes: Classes = None,
     columns: Columns = None,
     class_from: ClassFrom = "name",
+    axes: Axes = None,
+    series: Series = None,
+    channels: Channels = None,
+    z: Slices = None,
 ) -> None:
     """Look for what is wrong with images and annotations, before training. The exit status is 1 if there are errors."""
     from retinaj.checking.findings import Grade
     from retinaj.checking.parts import TEST, TRAINING, VALIDATION, find_parts
     from retinaj.checking.run import check_dataset
     from retinaj.checking.summary import details, table, totals
+    from retinaj.images.plane_choice import AS_STORED
 
     for target in (report, fix):
         if target is not None:
             require_absent(target)
     given = {name: path for name, path in ((TRAINING, train), (VALIDATION, validation), (TEST, test)) if path is not None}
     parts = find_parts(images, annotations, given)
+    planes = change_planes(AS_STORED, given_planes(axes, series, channels, z))
     with progress_bar("reading and comparing") as progress:
         result = check_dataset(
             images,
             parts,
             reading=reading(format_name, classes, columns, class_from),
+            planes=planes,
             same_object=overlap,
             compare=not quick,
             progress=progress,
@@ -101,9 +109,15 @@ def _write_report(target: Path, result: CheckResult) -> Path:
 
 def _write_fixed(target: Path, result: CheckResult) -> None:
     from retinaj.checking.fix import CHANGES_TEXT, write_fixed
+    from retinaj.checking.summary import count
 
     fixed = write_fixed(result, target)
     for line in fixed.losses:
         say(f"Note: {line}")
-    say(f"Corrected copy: {target}, with {len(fixed.changes):,} changes.")
-    say(f"{len(fixed.left):,} errors and warnings are left for you to decide: see {target / CHANGES_TEXT}.")
+    if fixed.changes:
+        say(f"Corrected copy: {target}, with {count(len(fixed.changes), 'change')}.")
+    else:
+        say(f"There is nothing that RetinaJ can correct by itself, so that {target} was not written: use the originals.")
+    if fixed.left:
+        left = count(len(fixed.left), "error or warning is", "errors and warnings are")
+        say(f"{left} left for you to decide: see {target / CHANGES_TEXT if fixed.changes else 'above'}.")

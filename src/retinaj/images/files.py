@@ -96,6 +96,18 @@ def read_names(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
+UNLISTABLE = "it begins or ends with a space, or has a line break or bytes that are no text"
+
+
+def is_listable(name: str) -> bool:
+    """Whether `read_names` makes the same name of a line with it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return name == name.strip() and len(name.splitlines()) == 1 and not name.startswith("\ufeff")
+
+
 def listed_name(line: str, known: Container[str]) -> str:
     """The image that a line of a list means: VOC's lists for one class have a second column, -1, 0 or 1.
 

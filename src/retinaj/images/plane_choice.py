@@ -69,6 +69,14 @@ class PlaneChoice(BaseModel):
         """What `read_header` says of an image, with the axes and the series of this choice."""
         return read_header(path, axes=self.axes, series=self.series)
 
+    def whole(self, path: Path) -> xr.DataArray:
+        """The chosen channels of an image with all its planes, dims as `read_image` gives them.
+
+        Raises:
+            RetinaJError: as `read_image`, and if the image lacks a channel.
+        """
+        return choose_channels(read_image(path, axes=self.axes, series=self.series), self.channels)
+
     def planes(self, sizes: Mapping[str, int]) -> list[Plane]:
         """The planes of an image with these axis lengths, by time, then by slice.
 
@@ -93,10 +101,10 @@ class PlaneChoice(BaseModel):
             RetinaJError: as `read_image`, and if the image lacks a channel, or is a stack and no plane is given.
         """
         if plane is None:
-            image = read_image(path, axes=self.axes, series=self.series)
+            image = self.whole(path)
             if {"t", "z"} & set(image.dims):
                 raise RetinaJError(f"{path} is a stack ({_lengths(image.sizes)}); expected a single plane.")
-            return choose_channels(image, self.channels)
+            return image
         image = choose_channels(open_image(path, axes=self.axes, series=self.series, lazy_above=0), self.channels)
         t, z = plane
         image = image.isel(t=t) if "t" in image.dims else image

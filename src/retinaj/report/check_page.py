@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from retinaj.checking.findings import CHECKS, Check, Finding, Grade
 from retinaj.checking.run import CheckResult
 from retinaj.checking.summary import totals
+from retinaj.images.plane_choice import PlaneChoice
 from retinaj.report.check_pictures import CloseUp, close_ups
 from retinaj.report.templates import environment
 
@@ -46,7 +47,7 @@ class _Section:
 
 def check_page(result: CheckResult) -> str:
     """A page of HTML that needs nothing but itself: counts, then each check with advice, places and small pictures."""
-    sections = [_section(check, result.of(check)) for check in result.counts()]
+    sections = [_section(check, result.of(check), result.planes) for check in result.counts()]
     values = {
         "folder": result.images.resolve().name,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -61,9 +62,9 @@ def check_page(result: CheckResult) -> str:
     return environment().get_template("check.html").render(values)
 
 
-def _section(check: str, findings: list[Finding]) -> _Section:
+def _section(check: str, findings: list[Finding], planes: PlaneChoice) -> _Section:
     pictures: list[tuple[Finding, list[CloseUp]]] = []
     for finding in findings[: 2 * _PICTURES]:
-        if len(pictures) < _PICTURES and (drawn := close_ups(finding)):
+        if len(pictures) < _PICTURES and (drawn := close_ups(finding, planes)):
             pictures.append((finding, drawn))
     return _Section(check, CHECKS[check], findings, pictures)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from retinaj.checking.findings import Corners, Finding
 from retinaj.errors import RetinaJError
-from retinaj.images import read_image
+from retinaj.images.plane_choice import PlaneChoice
 from retinaj.prediction.overlay import to_rgb
 from retinaj.report.examples import picture_address
 
@@ -37,7 +38,7 @@ class CloseUp:
     boxes: tuple[Corners, ...]
 
 
-def close_ups(finding: Finding) -> list[CloseUp]:
+def close_ups(finding: Finding, planes: PlaneChoice) -> list[CloseUp]:
     """The place of a finding: one picture, or two where it is about two images; none if it has no place or cannot be drawn."""
     shown: list[tuple[Path, Sequence[Corners]]] = []
     if finding.image is not None and (finding.boxes or finding.other_image is not None):
@@ -45,13 +46,12 @@ def close_ups(finding: Finding) -> list[CloseUp]:
     if finding.other_image is not None:
         shown.append((finding.other_image, finding.other_boxes))
     try:
-        return [_close_up(path, boxes, whole=finding.other_image is not None) for path, boxes in shown]
+        return [_close_up(planes.whole(path), path.name, boxes, whole=finding.other_image is not None) for path, boxes in shown]
     except RetinaJError:
         return []
 
 
-def _close_up(path: Path, boxes: Sequence[Corners], *, whole: bool) -> CloseUp:
-    image = read_image(path)
+def _close_up(image: xr.DataArray, name: str, boxes: Sequence[Corners], *, whole: bool) -> CloseUp:
     pixels = to_rgb(image.isel({axis: image.sizes[axis] // 2 for axis in ("t", "z") if axis in image.dims}))
     height, width = pixels.shape[:2]
     view = (0.0, 0.0, float(width), float(height)) if whole or not boxes else _view(boxes, width, height)
@@ -59,7 +59,7 @@ def _close_up(path: Path, boxes: Sequence[Corners], *, whole: bool) -> CloseUp:
     x_max, y_max = min(width, int(np.ceil(view[2]))), min(height, int(np.ceil(view[3])))
     drawn = tuple(_sides(*box) for box in boxes)
     url = picture_address(np.ascontiguousarray(pixels[y_min:y_max, x_min:x_max]), _LONGEST_SIDE)
-    return CloseUp(path.name, url, _sides(x_min, y_min, x_max, y_max), _sides(*view), drawn)
+    return CloseUp(name, url, _sides(x_min, y_min, x_max, y_max), _sides(*view), drawn)
 
 
 def _view(boxes: Sequence[Corners], width: int, height: int) -> Corners:

@@ -9,6 +9,7 @@ from typing import Any
 
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_folder, write_text
+from retinaj.images.files import UNLISTABLE, is_listable
 from retinaj.splitting.split import Part, Split
 
 RECORD_FILE = "split.json"
@@ -45,17 +46,8 @@ def list_name(part: Part) -> str:
 
 
 def _require_listable(name: str) -> None:
-    # what read_names makes of a line must be the name again
-    try:
-        name.encode()
-        broken = name != name.strip() or len(name.splitlines()) != 1 or name.startswith("\ufeff")
-    except UnicodeEncodeError:
-        broken = True
-    if broken:
-        raise RetinaJError(
-            f"The image {name!r} cannot stand in a list of names: its name begins or ends with a space, or has a line break or "
-            "bytes that are no text. Rename the image."
-        )
+    if not is_listable(name):
+        raise RetinaJError(f"The image {name!r} cannot stand in a list of names: {UNLISTABLE}. Rename the image.")
 
 
 def _record(split: Split) -> dict[str, Any]:
