@@ -15,10 +15,10 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 
 if TYPE_CHECKING:
+    from retinaj.boxes import Boxes
     from retinaj.evaluation.run import evaluate
     from retinaj.prediction import open_model
     from retinaj.prediction.batch import predict
@@ -29,6 +29,7 @@ __all__ = ["Boxes", "RetinaJError", "TrainingSettings", "evaluate", "open_model"
 __version__ = version("retinaj")
 
 _HOMES = {
+    "Boxes": "retinaj.boxes",
     "TrainingSettings": "retinaj.training.settings",
     "evaluate": "retinaj.evaluation.run",
     "open_model": "retinaj.prediction",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from retinaj.checking.folders import require_images
 from retinaj.checking.images import read_headers
 from retinaj.checking.pairing import check_missing, pair
 from retinaj.checking.refusal import notes_and_warnings, require_no_errors
+from retinaj.counting import counted
 from retinaj.errors import RetinaJError
 from retinaj.images import ImageHeader
 from retinaj.images.files import ImageFiles, listed_name, read_names, unique_labels
@@ -124,8 +125,9 @@ class Dataset:
             whole = sample.plane is None or one_stack
             groups.setdefault(sample.name if whole else str(sample.image_path.name), []).append(sample)
         if len(groups) < 2:
+            are = "is" if len(self) == 1 else "are"
             raise RetinaJError(
-                f"There are {len(self.samples)} annotated images; training needs two at least, one for validation."
+                f"There {are} {counted(len(self), 'annotated image')}; training needs two at least, one for validation."
             )
 
         # A hash rather than a random generator: NumPy's may give other numbers in another version, and so an image keeps
@@ -220,7 +222,7 @@ def load_dataset(
     if class_names is None:
         class_names = _classes(entries, cleaned.values())
         if not class_names:
-            raise RetinaJError(f"{annotations} has no objects for the {len(chosen)} images in {images}: all are empty.")
+            raise RetinaJError(_why_empty(images, annotations, wanted, headers))
     samples: list[Sample] = []
     for label, path in chosen:
         boxes = relabel(cleaned[path], class_names, f"{paired[path].source} ({path.name})")
@@ -276,6 +278,22 @@ def _clean(entry: Annotation, header: ImageHeader) -> Boxes:
     """The boxes that are usable on the image as it is."""
     boxes = replace(without_crowds(entry).boxes, score=None)
     return boxes.clipped(header.width, header.height).select(~BoxKinds.of(boxes, header).unusable)
+
+
+def _why_empty(images: Path, annotations: Path, wanted: Mapping[Path, Annotation], headers: Mapping[Path, ImageHeader]) -> str:
+    """What to tell the user where no box is left."""
+    among = counted(len(wanted), "image")
+    boxes = sum(len(entry.boxes) for entry in wanted.values())
+    outside = sum(int(BoxKinds.of(entry.boxes, headers[path]).outside.sum()) for path, entry in wanted.items())
+    if not outside:
+        return f"{annotations} has no objects for the {among} in {images}: {'it is' if len(wanted) == 1 else 'all are'} empty."
+    first = next(path for path, entry in wanted.items() if BoxKinds.of(entry.boxes, headers[path]).outside.any())
+    size = f"{first.name} is {headers[first].width} x {headers[first].height} pixels"
+    return (
+        f"Of the {counted(boxes, 'box')} in {annotations}, {'all' if outside == boxes else f'{outside:,}'} lie outside the "
+        f"{among} in {images}, and none can be used: {size}. These may be the wrong images, or their axes are not what they "
+        "seem: see --axes."
+    )
 
 
 def _classes(entries: Sequence[Annotation], boxes: Iterable[Boxes]) -> tuple[str, ...]:

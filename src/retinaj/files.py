@@ -13,6 +13,8 @@ from pathlib import Path
 from retinaj.errors import RetinaJError
 
 _PAUSES = (0.1, 0.3, 1.0)  # seconds
+_unfinished: set[Path] = set()  # temporary folders that are being filled
+_finished: set[Path] = set()
 
 
 @contextmanager
@@ -22,8 +24,9 @@ def atomic_path(target: Path) -> Generator[Path]:
     If the block raises, the temporary file is removed and the target is as it was.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    with _naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -31,7 +34,9 @@ def atomic_path(target: Path) -> Generator[Path]:
         with temporary.open("r+b") as stream:  # Windows flushes only what is open for writing
             os.fsync(stream.fileno())
         temporary.chmod(0o666 & ~_umask())
-        _replace(temporary, target)
+        with _naming(target):
+            _replace(temporary, target)
+        _note_finished(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -63,29 +68,66 @@ def atomic_folder(target: Path) -> Generator[Path]:
     """
     target = Path(target)
     require_absent(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    with _naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    _unfinished.add(temporary)
     try:
         yield temporary
         require_absent(target)
         if target.is_dir():
             target.rmdir()  # it is empty; Windows does not rename over a folder
         temporary.chmod(0o777 & ~_umask())
-        temporary.rename(target)
+        with _naming(target):
+            temporary.rename(target)
+        _note_finished(target)
     finally:
+        _unfinished.discard(temporary)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def require_absent(target: Path) -> None:
-    """Refuse to go on when `target` exists, unless it is an empty folder.
+    """Refuse to go on when `target` exists, unless it is an empty folder, or when it cannot be made.
 
     Raises:
         RetinaJError: naming the path and what to do.
     """
-    if target.is_dir() and not any(target.iterdir()):
-        return
-    if target.exists():
+    if not (target.is_dir() and not any(target.iterdir())) and target.exists():
         raise RetinaJError(f"{target} already exists, and RetinaJ does not overwrite it: choose another name or move it.")
+    require_writable(target)
+
+
+def require_writable(target: Path) -> None:
+    """Refuse to go on when nothing can be made at `target`, before hours of work.
+
+    Raises:
+        RetinaJError: naming the path, the folder that is in the way, and what to do.
+    """
+    parents = target.absolute().parents
+    parent = next((folder for folder in parents if os.path.lexists(folder)), parents[-1])  # a drive may be missing
+    if not parent.is_dir():
+        raise RetinaJError(f"{target} cannot be made, because {parent} is not a folder: choose another place.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise RetinaJError(f"{target} cannot be made, because {parent} cannot be written to: choose another place.")
+
+
+def anything_written() -> bool:
+    """Whether a file or folder has taken its place since the program began, and is more than a part of an unfinished one."""
+    return bool(_finished)
+
+
+def _note_finished(target: Path) -> None:
+    if _unfinished.isdisjoint(target.parents):
+        _finished.add(target)
+
+
+@contextmanager
+def _naming(target: Path) -> Generator[None]:
+    """Errors of the operating system name what the user knows, not the temporary name beside it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def require_file(path: Path, what: str) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from retinaj import report
@@ -240,6 +241,19 @@ def test_figures_are_valid_svg_in_the_colours_of_the_page(tmp_path):
         assert "#010203" not in svg
         assert "DejaVu" not in svg
     assert draw_precision_recall(result) == drawings[0]
+
+
+def test_dots_are_at_the_precision_and_recall_of_the_table(tmp_path, monkeypatch):
+    data, predictions = dataset(tmp_path)
+    result = evaluate_boxes([sample.boxes for sample in data.samples], predictions, max_detections=100)
+    dots = []
+    real = Axes.plot
+    monkeypatch.setattr(Axes, "plot", lambda self, *args, **more: dots.append(args) or real(self, *args, **more))
+    draw_precision_recall(result)
+    found = [args[:2] for args in dots if args[2:] == ("o",)]
+    expected = [(each.recall, each.precision) for each in result.classes if each.true_positives + each.false_positives]
+    assert found == expected
+    assert any(precision < 1 for _, precision in found)
 
 
 def test_history_of_one_epoch_is_visible_and_gaps_do_not_fail(tmp_path):

@@ -175,7 +175,7 @@ class TestImpossible:
         ("pattern", "message"),
         [
             ("well(.)", "matches no image's name, such as 'plate0_0.png'"),
-            (r"plate[12]_(\d)", "matches not 3 of the 9 images' names"),
+            (r"plate[12]_(\d)", "matches only 6 of the 9 images' names, not others"),
             ("(plate)", "puts all 9 images, such as 'plate0_0.png', into one group, 'plate'"),
             (r"plate\d", "with 0 groups; expected one pair of parentheses"),
             (r"(plate)(\d)", "with 2 groups"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from retinaj.cli.predict import predict
 from retinaj.cli.publish import publish
 from retinaj.cli.split import split
 from retinaj.cli.train import train
+from retinaj.interruption import handle_interruptions
 
 if TYPE_CHECKING:
     from retinaj.training.start import StartingPoint
@@ -68,9 +68,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a file name that the terminal cannot show must not end a run
-    signal.signal(signal.SIGTERM, _interrupt)  # a polite kill is like Ctrl-C: what was reached is kept
+    handle_interruptions()
     app()
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

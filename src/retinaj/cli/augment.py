@@ -13,6 +13,7 @@ from retinaj.augmentation.strengths import ALL_NAMES, parse_strengths
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.cli.common import Annotations, Images, Names, Validation, console, progress_bar, say, say_all, validation_choice
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
+from retinaj.counting import counted
 from retinaj.errors import RetinaJError
 
 # Flips and turns are what the copies are made by, and a mosaic is of windows.
@@ -92,9 +93,10 @@ def augment(
         with progress_bar("copying") as progress:
             done = multiply(training, kept, output, times=times, config=of_copies, seed=seed, progress=progress)
         dropped = f" ({done.dropped} objects that came to lie outside were left out)" if done.dropped else ""
+        were = "is as it was" if done.validation_images == 1 else "are as they were"
         say(
-            f"{len(training)} training images became {done.images} with {done.boxes} boxes{dropped}; {done.validation_images} "
-            f"validation images are as they were. All are in {output}."
+            f"{counted(len(training), 'training image')} became {done.images:,} with {counted(done.boxes, 'box')}{dropped}; "
+            f"{counted(done.validation_images, 'validation image')} {were}. All are in {output}."
         )
         places = [
             shlex.quote(str(output / name)) for name in (IMAGES_FOLDER, ANNOTATIONS_FOLDER, TRAINING_LIST, VALIDATION_LIST)

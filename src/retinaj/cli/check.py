@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.cli.common import Images, progress_bar, say
+from retinaj.cli.common import Images, LastingConsole, progress_bar, say
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.files import atomic_folder, require_absent, write_text
 
@@ -53,8 +53,6 @@ def check(
     z: Slices = None,
 ) -> None:
     """Look for what is wrong with images and annotations, before training. The exit status is 1 if there are errors."""
-    from rich.console import Console
-
     from retinaj.checking.findings import Grade
     from retinaj.checking.parts import TEST, TRAINING, VALIDATION, find_parts
     from retinaj.checking.run import check_dataset
@@ -77,15 +75,16 @@ def check(
             compare=not quick,
             progress=progress,
         )
+    report_at = _write_report(report, result) if report is not None else None  # first: who pipes may stop listening
     if result.findings:
-        output = Console()
+        output = LastingConsole()
         for line in details(result):
             output.print(line, highlight=False, markup=False, soft_wrap=True)
         output.print(table(result))
     for line in totals(result):
         say(line)
-    if report is not None:
-        say(f"Report: {_write_report(report, result)}")
+    if report_at is not None:
+        say(f"Report: {report_at}")
     if fix is not None:
         _write_fixed(fix, result)
     if result.graded()[Grade.ERROR]:

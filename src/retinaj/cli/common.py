@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from retinaj.errors import RetinaJError
+from retinaj.interruption import STATUS, stopped
 
-console = Console(stderr=True)
+
+class LastingConsole(Console):
+    """A console that falls silent when nobody listens any more (`retinaj describe ... | head -1`): the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Send what else is printed nowhere."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())  # also what Python writes on its way out
+        os.close(nowhere)
+
+
+console = LastingConsole(stderr=True)
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, JPEG, TIFF, OME-Zarr).")]
 Annotations = Annotated[Path, typer.Argument(help="File or folder of annotations: see --format.")]
@@ -50,7 +64,9 @@ def with_plain_errors(function: Callable[..., None]) -> Callable[..., None]:
             console.print(f"Error: {_reason(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as interruption:
-            raise typer.Exit(130) from interruption
+            if line := stopped(interruption):
+                say(line)
+            raise typer.Exit(STATUS) from interruption
 
     return run
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.cli.common import Annotations, Images, Names, progress_bar, say, say_all
+from retinaj.cli.common import Annotations, Images, LastingConsole, Names, progress_bar, say, say_all
 from retinaj.cli.model_options import Model, Overlap, Threshold, open_model
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.prediction.detector import DEFAULT_THRESHOLD
@@ -60,7 +59,7 @@ def evaluate(
         )
     say_all("Note", evaluation.dataset.notes)
     say_all("Warning", (*evaluation.dataset.warnings, *evaluation.warnings))
-    Console().print(evaluation.result.table())
+    LastingConsole().print(evaluation.result.table())
     if is_model_folder(path) and training.is_dir():
         seen = images_of_run(path) & {sample.name for sample in evaluation.dataset.samples}
         if seen:

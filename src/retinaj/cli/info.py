@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from retinaj.cli.common import LastingConsole
 from retinaj.cli.model_options import MODEL_FORMS
 
 
@@ -27,4 +27,4 @@ def info(
     table = Table(box=None, show_header=False)
     for label, text in found.lines():
         table.add_row(label, escape(text))
-    Console().print(table)
+    LastingConsole().print(table)

@@ -11,6 +11,7 @@ from retinaj.cli.common import progress_bar, say
 from retinaj.cli.model_options import Model, Overlap, Threshold, open_model
 from retinaj.cli.plane_options import Axes, Series
 from retinaj.errors import RetinaJError
+from retinaj.files import anything_written, require_writable
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, limit_words
 
 
@@ -25,12 +26,20 @@ def predict(
 ) -> None:
     """Detect objects on an image, or on all images of a folder."""
     from retinaj.prediction.batch import predict as run_prediction
+    from retinaj.prediction.record import SETTINGS_FILE
 
+    require_writable(output / SETTINGS_FILE)
     detector = open_model(model)
-    with progress_bar("detecting") as progress:
-        outcomes = run_prediction(
-            source, detector, output, threshold=threshold, overlap=overlap, axes=axes, series=series, progress=progress
-        )
+    try:
+        with progress_bar("detecting") as progress:
+            outcomes = run_prediction(
+                source, detector, output, threshold=threshold, overlap=overlap, axes=axes, series=series, progress=progress
+            )
+    except KeyboardInterrupt as interruption:
+        if not anything_written():
+            raise
+        words = f"the finished images are in {output}, and the same command goes on from there."
+        raise KeyboardInterrupt(words) from interruption
     failed = [outcome for outcome in outcomes if outcome.error]
     boxes = sum(sum(outcome.counts.values()) for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)

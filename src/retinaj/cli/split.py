@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.cli.common import Annotations, Images, Names, say, say_all
+from retinaj.cli.common import Annotations, Images, LastingConsole, Names, say, say_all
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def split(
     done = split_dataset(dataset, images, validation=validation, test=test, seed=seed, grouping=grouping)
     write_split(done, output)
     say_all("Note", (*dataset.notes, *done.notes))
-    Console().print(_table(done))
+    LastingConsole().print(_table(done))
     say(f"The lists are in {output}. The images stay where they are; nothing was copied.")
     lists = [f"--names {output / 'train.txt'}"] + ([f"--validation {output / 'validation.txt'}"] if validation else [])
     say(f"For `retinaj train`: {' '.join(lists)}")

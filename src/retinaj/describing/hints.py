@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from retinaj.counting import counted
 from retinaj.describing.objects import MERGED_IOU
 from retinaj.percents import percent
 
@@ -95,10 +96,13 @@ def image_hints(
     """
     hints: list[str] = []
     if images < _FEW_IMAGES:
-        hints.append(
-            f"There {'is' if images == 1 else 'are'} only {_counted(images, 'image')}. A model can learn from them, but its "
-            "figures will depend on which of them are kept for validation; annotate more, from different samples and days."
+        few = (
+            "Training needs two at least, one of them for validation"
+            if images == 1
+            else "A model can learn from them, but its figures will depend on which of them are kept for validation"
         )
+        are = "is" if images == 1 else "are"
+        hints.append(f"There {are} only {counted(images, 'image')}. {few}; annotate more, from different samples and days.")
     if empty:
         hints.append(
             f"{empty} of the {images} images ({percent(empty / images)}) have no objects. They teach what is not an object; "
@@ -136,11 +140,11 @@ def image_hints(
 
 def _few(classes: Sequence[ClassDescription]) -> list[str]:
     few = [
-        f"{each.name} ({each.objects} in {_counted(each.images, 'image')})" for each in classes if each.objects < _FEW_OBJECTS
+        f"{each.name} ({each.objects} in {counted(each.images, 'image')})" for each in classes if each.objects < _FEW_OBJECTS
     ]
     if not few:
         return []
-    more = f" and {_counted(len(few) - _MOST_NAMED, 'other class')}" if len(few) > _MOST_NAMED else ""
+    more = f" and {counted(len(few) - _MOST_NAMED, 'other class')}" if len(few) > _MOST_NAMED else ""
     return [
         f"There are few objects of {', '.join(few[:_MOST_NAMED])}{more}. Annotate more of them, at least {_FEW_OBJECTS} for a "
         "first model, or leave the class out."
@@ -153,7 +157,7 @@ def _small(shares: Sequence[tuple[str, float]]) -> list[str]:
     if not small:
         return []
     named = ", ".join(f"{percent(share)} of {name}" for name, share in small[:_MOST_NAMED])
-    more = f" and some of {_counted(len(small) - _MOST_NAMED, 'other class')}" if len(small) > _MOST_NAMED else ""
+    more = f" and some of {counted(len(small) - _MOST_NAMED, 'other class')}" if len(small) > _MOST_NAMED else ""
     return [
         f"Boxes smaller than {_SMALL_SIDE} pixels on their shorter side: {named}{more}. So small objects are found less "
         "surely, and one pixel more or less decides whether a box counts as right; a higher magnification helps."
@@ -210,14 +214,3 @@ def _uneven(measured: Sequence[Brightness], types: Sequence[str]) -> list[str]:
         f"Brightness differs much between images: the brightest pixels (99th percentile) are at {low:.4g} or less in a tenth "
         f"of the images, and at {high:.4g} or more in another. {scaled[0].upper()}{scaled[1:]}."
     ]
-
-
-def _counted(count: int, noun: str) -> str:
-    """Singular or plural.
-
-    >>> _counted(1, "image"), _counted(3, "other class")
-    ('1 image', '3 other classes')
-    """
-    if count == 1:
-        return f"1 {noun}"
-    return f"{count} {noun}{'es' if noun.endswith('s') else 's'}"

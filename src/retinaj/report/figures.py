@@ -19,13 +19,12 @@ def draw_precision_recall(result: EvaluationResult) -> str:
     """Precision over recall at IoU .5, a line for each class that has objects."""
     with figure_for("precision-recall") as (figure, finish):
         axes = axes_of(figure, "Recall: share of the objects that are found", "Precision: share of boxes that are right")
-        for label, curve in enumerate(result.curves):
+        for label, (curve, scores) in enumerate(zip(result.curves, result.classes, strict=True)):
             if curve.precision:
                 axes.plot(RECALLS, curve.precision, color=hex_colour(class_colour(label)), label=plain(curve.name))
-                above = [at for at, score in enumerate(curve.score) if score >= result.threshold]
-                if above:
-                    at = above[-1]
-                    axes.plot(RECALLS[at], curve.precision[at], "o", color=hex_colour(class_colour(label)), markersize=5)
+                if scores.true_positives + scores.false_positives:
+                    # As in the table; the curve is interpolated and may lie above.
+                    axes.plot(scores.recall, scores.precision, "o", color=hex_colour(class_colour(label)), markersize=5)
         axes.set(xlim=(0, 1.01), ylim=(0, 1.03))
         if axes.lines:
             axes.legend(loc="lower left")

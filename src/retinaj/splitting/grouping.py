@@ -83,7 +83,8 @@ def _from_pattern(pattern: NamePattern, names: Sequence[str]) -> list[str]:
     found = [pattern.find(name) for name in names]
     without = [name for name, group in zip(names, found, strict=True) if group is None]
     if without:
-        some = "no image's name" if len(without) == len(names) else f"not {len(without)} of the {len(names)} images' names"
+        matched = len(names) - len(without)
+        some = f"only {matched} of the {len(names)} images' names, not others" if matched else "no image's name"
         raise RetinaJError(
             f'{_OPTION} "{pattern.text}" matches {some}, such as {_examples(without)}. Expected a regular expression that is '
             r"found in each, with one group around what neighbours share, such as '^(plate\d+)_'."

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from retinaj.counting import counted
 from retinaj.dataset import Dataset
 from retinaj.durations import duration
 from retinaj.errors import RetinaJError
@@ -74,10 +75,10 @@ class Trainer:
         settings, record = self._settings, self._record
         self._say(
             f"Training {record.network.backbone} ({self._network.count_params() / 1e6:.2f} M weights) on "
-            f"{record.training.images} images with {record.training.boxes} boxes of {len(record.class_names)} classes: "
-            f"epochs of {self._windows.steps} steps, {settings.batch_size} windows of "
-            f"{record.training.window} x {record.training.window} pixels each; validating on "
-            f"{record.training.validation_images} images; seed {settings.seed}."
+            f"{counted(record.training.images, 'image')} with {counted(record.training.boxes, 'box')} of "
+            f"{counted(len(record.class_names), 'class')}: epochs of {counted(self._windows.steps, 'step')}, "
+            f"{counted(settings.batch_size, 'window')} of {record.training.window} x {record.training.window} pixels each; "
+            f"validating on {counted(record.training.validation_images, 'image')}; seed {settings.seed}."
         )
         if self._progress.epoch:
             self._say(f"Resuming after epoch {self._progress.epoch} of {settings.epochs}.")
@@ -90,8 +91,8 @@ class Trainer:
                     if self._is_exhausted():
                         break
                     self._epoch(epoch, history, screen)
-        except KeyboardInterrupt:
-            self._leave_usable_model()
+        except KeyboardInterrupt as interruption:
+            interruption.add_note(self._leave_usable_model())
             raise
         except tf.errors.ResourceExhaustedError as error:
             raise RetinaJError(self._advice_on_memory()) from error
@@ -105,7 +106,7 @@ class Trainer:
                 handler.close()
         progress = self._progress
         if self._is_exhausted():
-            self._say(f"Stopped early: validation AP has not risen for {settings.patience} epochs.")
+            self._say(f"Stopped early: validation AP has not risen for {counted(settings.patience, 'epoch')}.")
         self._say(
             f"Done in {duration(progress.seconds)} ({progress.seconds_per_step:.3f} s a step). Best: epoch "
             f"{progress.best_epoch}, AP@.5 {progress.best_ap50:.3f}, AP@.5:.95 {progress.best_ap:.3f} on the validation "
@@ -127,11 +128,13 @@ class Trainer:
             self._settings = training.settings
             # Written down before the first step: a resumed run keeps to it, whatever the machine does by then.
             save_run(self._output, self._run.model_copy(update={"record": self._record}))
+            fit = "fits" if epochs == 1 else "fit"
             self._say(
-                f"{epochs} epochs fit into {settings.minutes:g} minutes on this machine; --epochs or --minutes asks for others."
+                f"{counted(epochs, 'epoch')} {fit} into {settings.minutes:g} minutes on this machine; --epochs or --minutes "
+                "asks for others."
             )
         seconds = epochs * pace.epoch(steps)
-        self._say(f"{epochs} epochs will take about {duration(seconds)} ({pace.step:.3f} s a step).")
+        self._say(f"{counted(epochs, 'epoch')} will take about {duration(seconds)} ({pace.step:.3f} s a step).")
         return epochs
 
     def _measure(self) -> Pace:
@@ -220,13 +223,15 @@ class Trainer:
         )
         return self._record.model_copy(update={"training": training})
 
-    def _leave_usable_model(self) -> None:
+    def _leave_usable_model(self) -> str:
         if not self._progress.best_epoch:
             save_model(self._output, self._described(self._progress), self._average)
             kept = "the weights of this moment, not validated"
         else:
             kept = f"the best model so far, of epoch {self._progress.best_epoch}"
-        self._say(f"Stopped. {self._output} holds {kept}. To go on, give the same command with --resume.")
+        line = f"Stopped. {self._output} holds {kept}. To go on, give the same command with --resume."
+        self._say(line)
+        return line
 
     def _is_exhausted(self) -> bool:
         """Whether the run ends before its last epoch, because validation AP has long ceased to rise."""
