@@ -51,6 +51,9 @@ def test_read_annotations_finds_the_format(tmp_path):
     read = read_annotations(tmp_path / "rois")
     assert [(each.image_name, each.boxes.names) for each in read] == [("cell1", ["RBC"]), ("cell2", ["WBC"])]
     (tmp_path / "none").mkdir()
+    with pytest.raises(RetinaJError, match="none is empty"):
+        read_annotations(tmp_path / "none")
+    (tmp_path / "none" / "readme.md").write_text("nothing here")
     with pytest.raises(RetinaJError, match="has no annotations"):
         read_annotations(tmp_path / "none")
     with pytest.raises(RetinaJError, match=r"gone\.json does not exist"):

@@ -124,7 +124,11 @@ def test_what_cannot_be_read_is_not_in_the_copy_and_is_said(folders, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("chosen", FORMATS, ids=lambda each: each.name)
+# A label image has one object per pixel, so that it cannot hold a double box in the first place.
+WITH_DOUBLES = [each for each in FORMATS if each.name != "labels"]
+
+
+@pytest.mark.parametrize("chosen", WITH_DOUBLES, ids=lambda each: each.name)
 def test_every_format_is_fixed_in_its_own(folders, tmp_path, chosen):
     from retinaj.annotations import Annotation, find_format, write_annotations
 
@@ -132,10 +136,7 @@ def test_every_format_is_fixed_in_its_own(folders, tmp_path, chosen):
     source = tmp_path / f"source{chosen.suffix if chosen.layout == 'file' else ''}"
     boxes = Boxes([*GOOD, GOOD[0]], [0, 0, 0], ("cell",))
     entries = [Annotation(tmp_path / "x", f"f{at}.png", boxes, (96, 96), depth=1) for at in range(3)]
-    try:
-        write_annotations(source, entries, chosen, images=images)
-    except RetinaJError as error:
-        pytest.skip(f"{chosen.name} cannot hold a double box: {error}")
+    write_annotations(source, entries, chosen, images=images)
     fixed = fix(images, source, tmp_path / "fixed")
     copy = tmp_path / "fixed" / (f"{source.name}.json" if chosen.as_pixels else source.name)
     assert find_format(copy).name == ("coco" if chosen.as_pixels else chosen.name)
