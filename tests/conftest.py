@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real images, ../shared/data beside the checkout, are not there")
     return folder
+
+
+@pytest.fixture
+def light_heap() -> Iterator[None]:
+    """For tests that bound processor time: garbage collection passes over what earlier tests left, which can be millions of
+    objects after a training."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
