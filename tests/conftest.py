@@ -32,10 +32,10 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def light_heap() -> Iterator[None]:
-    """For tests that bound processor time: garbage collection passes over what earlier tests left, which can be millions of
-    objects after a training."""
+def no_garbage_collection() -> Iterator[None]:
+    """For tests that bound processor time: a collection passes over what earlier tests left in the process, millions of objects
+    after a training, and JPype makes Java collect, too."""
     gc.collect()
-    gc.freeze()
+    gc.disable()
     yield
-    gc.unfreeze()
+    gc.enable()

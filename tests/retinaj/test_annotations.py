@@ -13,7 +13,7 @@ from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 
 
-@pytest.mark.usefixtures("light_heap")
+@pytest.mark.usefixtures("no_garbage_collection")
 def test_many_classes_cost_no_more_than_their_number(tmp_path):
     count = 30_000
     names = [f"class {at}" for at in range(count)]

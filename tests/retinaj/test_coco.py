@@ -171,7 +171,7 @@ def test_a_bad_segmentation_is_a_fault_of_its_object_alone(tmp_path, segmentatio
     assert reason in first.faults[0]
 
 
-@pytest.mark.usefixtures("light_heap")
+@pytest.mark.usefixtures("no_garbage_collection")
 def test_a_mask_of_absurd_size_costs_nothing(tmp_path):
     side = 10**7
     begin = time.thread_time()
@@ -209,7 +209,7 @@ def test_scores_are_read_back_where_each_object_has_one(tmp_path):
     assert coco.read(tmp_path / "a.json")[0].boxes.score is None
 
 
-@pytest.mark.usefixtures("light_heap")
+@pytest.mark.usefixtures("no_garbage_collection")
 def test_a_file_of_fifty_megabytes_is_read_in_bounded_time(tmp_path):
     outline = "[[" + ", ".join(["123.25"] * 300) + "]]"
     item = '{"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "segmentation": ' + outline + "}"

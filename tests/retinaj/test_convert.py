@@ -331,7 +331,7 @@ def test_images_are_copied_on_demand(tmp_path, images, to, target, folder):
         assert not (tmp_path / "out.json").exists()
 
 
-@pytest.mark.usefixtures("light_heap")
+@pytest.mark.usefixtures("no_garbage_collection")
 def test_very_many_images_of_one_name_are_numbered_in_no_time():
     made = [Annotation(Path("a"), "a.png", Boxes.empty(()), encoded=lambda: b"\xff\xd8\xff")] * 5000
     started = time.thread_time()

@@ -196,7 +196,7 @@ def test_numbers_that_are_no_labels(tmp_path, pixels, reason):
         read_annotations(tmp_path, FORCED)
 
 
-@pytest.mark.usefixtures("light_heap")
+@pytest.mark.usefixtures("no_garbage_collection")
 def test_hostile_pictures_cost_little(tmp_path, monkeypatch):
     # noise: every value all over the picture
     noise = np.random.default_rng(0).integers(0, 65536, (700, 700)).astype(np.uint16)

@@ -200,7 +200,7 @@ def test_broken_files_of_class_names(tmp_path, name, content, reason):
     assert reason in str(caught.value)
 
 
-@pytest.mark.usefixtures("light_heap")
+@pytest.mark.usefixtures("no_garbage_collection")
 def test_yaml_that_multiplies_itself_stays_small(tmp_path):
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     lines += [f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)]
