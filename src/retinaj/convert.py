@@ -13,6 +13,7 @@ from retinaj.annotations.format import AnnotationFormat, Reading
 from retinaj.annotations.images_beside import NewImage, plan_images, write_images
 from retinaj.annotations.registry import find_format, format_named
 from retinaj.annotations.writing import losses, write_annotations
+from retinaj.counting import counted
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_folder, require_absent
 from retinaj.images import is_image_name, read_header
@@ -149,7 +150,7 @@ def _faults(found: Sequence[Annotation], source: Path, *, skip_faults: bool) -> 
     faults = [f"{each.source.name}: {fault}" for each in found for fault in each.faults]
     if faults and not skip_faults:
         raise RetinaJError(
-            f"{source} has {count(len(faults), 'object')} that cannot be read. The first: {faults[0]} "
+            f"{source} has {counted(len(faults), 'object')} that cannot be read. The first: {faults[0]} "
             "Correct the annotations, or leave such objects out with --skip-faults, which lists them."
         )
     faults += [
@@ -204,12 +205,3 @@ def _plain(name: str) -> str:
 
 def _first(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
-
-
-def count(number: int, what: str) -> str:
-    """A number of things in words.
-
-    >>> count(1, "image"), count(1200, "object")
-    ('1 image', '1,200 objects')
-    """
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

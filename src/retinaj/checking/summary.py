@@ -13,6 +13,7 @@ from rich.table import Table
 
 from retinaj.checking.findings import CHECKS, Finding, Grade
 from retinaj.checking.run import CheckResult
+from retinaj.counting import counted
 
 JSON_FORMAT, JSON_VERSION = "retinaj-check", 1
 _EXAMPLES = 8  # of one check, on the terminal
@@ -91,33 +92,24 @@ def details(result: CheckResult) -> Iterator[str]:
         yield ""
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """A number of things, in words.
-
-    >>> count(1, "box", "boxes"), count(1200, "image")
-    ('1 box', '1,200 images')
-    """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def totals(result: CheckResult) -> list[str]:
     """What was looked at and how much was found, in sentences."""
     annotated = len({path for source in result.sources for path in source.pairs.annotations})
     parts = ""
     if len(result.parts) > 1:
         parts = f" ({', '.join(f'{name}: {number:,}' for name, number in result.parts.items())})"
-    lines = [f"Checked {count(annotated, 'annotated image')}{parts} with {count(result.boxes, 'box', 'boxes')}."]
+    lines = [f"Checked {counted(annotated, 'annotated image')}{parts} with {counted(result.boxes, 'box', 'boxes')}."]
     if result.comparison is None:
         lines.append("The pixels were not looked at, so that copies, overlaps and damaged images are not excluded.")
     elif len(result.parts) > 1:
-        images, pairs = count(result.comparison.images, "image"), count(result.comparison.pairs, "pair")
+        images, pairs = counted(result.comparison.images, "image"), counted(result.comparison.pairs, "pair")
         lines.append(f"Read the pixels of {images}, and compared {pairs} across the parts.")
     else:
         lines.append(
-            f"Read the pixels of {count(result.comparison.images, 'image')}. Overlapping fields are looked for only "
+            f"Read the pixels of {counted(result.comparison.images, 'image')}. Overlapping fields are looked for only "
             "across parts: see --train, --validation and --test."
         )
     graded = result.graded()
-    found = ", ".join(count(number, str(grade)) for grade, number in graded.items())
+    found = ", ".join(counted(number, str(grade)) for grade, number in graded.items())
     lines.append(f"Found {found}." if result.findings else "Found nothing to complain about.")
     return lines

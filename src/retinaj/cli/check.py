@@ -10,6 +10,7 @@ import typer
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.cli.common import Images, LastingConsole, progress_bar, say
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
+from retinaj.counting import counted
 from retinaj.files import atomic_folder, require_absent, write_text
 
 if TYPE_CHECKING:
@@ -109,15 +110,14 @@ def _write_report(target: Path, result: CheckResult) -> Path:
 
 def _write_fixed(target: Path, result: CheckResult) -> None:
     from retinaj.checking.fix import CHANGES_TEXT, write_fixed
-    from retinaj.checking.summary import count
 
     fixed = write_fixed(result, target)
     for line in fixed.losses:
         say(f"Note: {line}")
     if fixed.changes:
-        say(f"Corrected copy: {target}, with {count(len(fixed.changes), 'change')}.")
+        say(f"Corrected copy: {target}, with {counted(len(fixed.changes), 'change')}.")
     else:
         say(f"There is nothing that RetinaJ can correct by itself, so that {target} was not written: use the originals.")
     if fixed.left:
-        left = count(len(fixed.left), "error or warning is", "errors and warnings are")
+        left = counted(len(fixed.left), "error or warning is", "errors and warnings are")
         say(f"{left} left for you to decide: see {target / CHANGES_TEXT if fixed.changes else 'above'}.")

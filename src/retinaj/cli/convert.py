@@ -11,6 +11,7 @@ import typer
 from retinaj.annotations import FORMATS
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.cli.common import progress_bar, say
+from retinaj.counting import counted
 
 
 def convert(
@@ -42,7 +43,6 @@ def convert(
 ) -> None:
     """Convert annotations from any format to any other, and say what the new one cannot hold. The source stays as it is."""
     from retinaj.convert import convert as run_conversion
-    from retinaj.convert import count
 
     with progress_bar("converting") as progress:
         done = run_conversion(
@@ -58,7 +58,7 @@ def convert(
         say(f"Note: {note}")
     for fault in done.skipped:
         say(f"Left out: {fault}")
-    found = f"{count(done.objects, 'object')} on {count(done.images, 'image')}"
+    found = f"{counted(done.objects, 'object')} on {counted(done.images, 'image')}"
     say(f"{found}, read as {done.read_as.title}, {'is' if done.objects == 1 else 'are'} in {target}.")
     if done.image_folder is not None:
         say(f"Their images are in {done.image_folder}.")

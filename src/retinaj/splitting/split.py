@@ -12,7 +12,6 @@ from retinaj.errors import RetinaJError
 from retinaj.splitting.grouping import Grouping, group_images
 from retinaj.splitting.stratification import Unit, stratify
 
-PARTS = ("train", "validation", "test")
 # A part with less than half or more than twice the images that were asked for is not what was asked for.
 _TOLERANCE = 2.0
 _FEW_OBJECTS = 20  # whose shares are a matter of single images
