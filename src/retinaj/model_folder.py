@@ -39,6 +39,24 @@ class StartRecord(PlainRecord):
     kept_classes: Annotated[tuple[str, ...], Field(max_length=10_000)]
 
 
+class ImportRecord(PlainRecord):
+    """Where a model comes from that another program trained.
+
+    Attributes:
+        program: that trained it.
+        model: what it is called there.
+        checkpoint: the name of its file.
+        checkpoint_sha256: of the file's data.
+        resizer: how that program resizes images before detection, for people; RetinaJ does not.
+    """
+
+    program: Annotated[str, Field(max_length=100)]
+    model: Annotated[str, Field(max_length=200)]
+    checkpoint: Annotated[str, Field(max_length=200)]
+    checkpoint_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    resizer: Annotated[str, Field(max_length=200)]
+
+
 class TrainingRecord(PlainRecord):
     """How a model came to be.
 
@@ -57,6 +75,7 @@ class TrainingRecord(PlainRecord):
         seconds_per_step: median of a training step.
         started: date and time, UTC, ISO 8601.
         started_from: the model that it continues; None for random or ImageNet weights.
+        imported_from: the program that trained the weights, if it was not RetinaJ; all counts are 0 then.
     """
 
     settings: TrainingSettings
@@ -75,6 +94,7 @@ class TrainingRecord(PlainRecord):
     seconds_per_step: float = 0.0
     started: str = ""
     started_from: StartRecord | None = None
+    imported_from: ImportRecord | None = None
 
 
 class ModelRecord(PlainRecord):

@@ -16,6 +16,7 @@ from retinaj.cli.demo import demo, example_data
 from retinaj.cli.describe import describe
 from retinaj.cli.evaluate import evaluate
 from retinaj.cli.imagej import imagej
+from retinaj.cli.import_tf2 import import_tf2
 from retinaj.cli.info import info
 from retinaj.cli.package import metadata, package
 from retinaj.cli.predict import predict
@@ -52,6 +53,7 @@ for _command in (
     augment,
     evaluate,
     predict,
+    import_tf2,
     info,
     package,
     metadata,

@@ -24,6 +24,7 @@ BackboneName = Literal[
     "convnext_tiny",
 ]
 BACKBONES: tuple[BackboneName, ...] = get_args(BackboneName)
+TF2_BACKBONES: tuple[BackboneName, ...] = ("resnet50", "resnet101", "resnet152", "mobilenet_v1", "mobilenet_v2")
 Norm = Literal["group", "batch"]
 
 
@@ -63,6 +64,36 @@ class AnchorConfig(PlainRecord):
         return len(self.scales) * len(self.aspect_ratios)
 
 
+class Tf2Layers(PlainRecord):
+    """How the convolutions of one part of a network of the TF2 Object Detection API go on.
+
+    Attributes:
+        activation: after each BatchNorm.
+        epsilon: of each BatchNorm.
+    """
+
+    activation: Literal["relu", "relu6"]
+    epsilon: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Tf2Layout(PlainRecord):
+    """What a RetinaNet of the TF2 Object Detection API has otherwise than ours. `retinaj import-tf2` makes it.
+
+    Attributes:
+        backbone, pyramid, heads: their layers.
+        separable_pyramid: as `NetworkConfig.separable`, which is about the heads alone here.
+        head_width: channels of the head convolutions.
+        shared_tower: whether both heads predict from the same convolutions.
+    """
+
+    backbone: Tf2Layers
+    pyramid: Tf2Layers
+    heads: Tf2Layers
+    separable_pyramid: bool
+    head_width: Annotated[int, Field(ge=8, le=512, multiple_of=8)]
+    shared_tower: bool
+
+
 class NetworkConfig(PlainRecord):
     """A RetinaNet: backbone, feature pyramid, heads, anchors, and how the image enters it.
 
@@ -82,6 +113,7 @@ class NetworkConfig(PlainRecord):
         max_candidates: how many of the best-scored boxes enter NMS.
         score_floor: boxes below it are never reported, whatever the threshold.
         overlap: IoU above which NMS drops the lower-scored box of the same class, unless another is asked for.
+        tf2: the layout of the TF2 Object Detection API, for a network that was imported; None for ours.
     """
 
     backbone: BackboneName = "light"
@@ -99,6 +131,7 @@ class NetworkConfig(PlainRecord):
     max_candidates: Annotated[int, Field(ge=1, le=10_000)] = 1000
     score_floor: Annotated[float, Field(gt=0, lt=1)] = 0.02
     overlap: Annotated[float, Field(gt=0, le=1)] = 0.5
+    tf2: Tf2Layout | None = None
 
     @model_validator(mode="after")
     def _check(self) -> NetworkConfig:
@@ -106,6 +139,8 @@ class NetworkConfig(PlainRecord):
             raise ValueError(f"fill has {len(self.fill)} values for {self.channels} channels")
         if self.max_candidates < self.max_detections:
             raise ValueError("max_candidates must be at least max_detections")
+        if self.tf2 is not None and (self.channels != 3 or self.norm != "batch" or self.backbone not in TF2_BACKBONES):
+            raise ValueError(f"networks of the TF2 layout have 3 channels, BatchNorm and one of {', '.join(TF2_BACKBONES)}")
         return self
 
     @property
@@ -114,10 +149,15 @@ class NetworkConfig(PlainRecord):
 
         >>> NetworkConfig(num_classes=1, pyramid_width=8, head_depth=1).fewest_weights
         2232
+        >>> NetworkConfig(num_classes=1, pyramid_width=8, head_depth=1, separable=True).fewest_weights
+        248
         """
-        convolutions = 2 * self.head_depth * self.pyramid_width
+        width = self.pyramid_width if self.tf2 is None else self.tf2.head_width
+        towers = 1 if self.tf2 is not None and self.tf2.shared_tower else 2
+        convolutions = towers * self.head_depth * min(width, self.pyramid_width)
         predictions = self.anchors.per_cell * (self.num_classes + 4)
-        return 3 * 3 * self.pyramid_width * (convolutions + predictions)
+        kernel = 1 if self.separable else 3 * 3
+        return kernel * min(width, self.pyramid_width) * (convolutions + predictions)
 
     @property
     def stride(self) -> int:

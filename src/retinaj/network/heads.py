@@ -33,7 +33,6 @@ def head_outputs(
     steps = range(1, config.head_depth + 1)
     shared = [convolution(config.pyramid_width, 3, padding="same", use_bias=False, name=f"{name}_conv{at}") for at in steps]
     norms = [layers.GroupNormalization(8, name=f"{name}_norm{at}") for at in steps] if config.norm == "group" else []
-    bias = 0.0 if prior is None else -math.log((1 - prior) / prior)
     spread = keras.initializers.RandomNormal(stddev=0.01)
     initial = (
         {"depthwise_initializer": spread, "pointwise_initializer": spread}
@@ -44,7 +43,7 @@ def head_outputs(
         outputs,
         3,
         padding="same",
-        bias_initializer=keras.initializers.Constant(bias),
+        bias_initializer="zeros" if prior is None else prior_bias(prior),
         name=f"{name}_prediction",
         **initial,
     )
@@ -56,3 +55,8 @@ def head_outputs(
             x = layers.Activation("relu", name=f"{name}_relu{at}_level{level}")(x)
         predicted.append(prediction(x))
     return predicted
+
+
+def prior_bias(prior: float) -> Any:
+    """The initializer of a bias that gives every anchor the score `prior`."""
+    return keras.initializers.Constant(-math.log((1 - prior) / prior))

@@ -8,6 +8,7 @@ from retinaj.network.backbones import backbone_features
 from retinaj.network.config import NetworkConfig
 from retinaj.network.feature_pyramid import feature_pyramid
 from retinaj.network.heads import head_outputs
+from retinaj.network.tf2_layout import tf2_outputs
 from retinaj.network.untyped import keras, layers
 
 
@@ -27,6 +28,8 @@ def build_network(config: NetworkConfig, *, imagenet_weights: bool = False) -> A
         RetinaJError: if ImageNet weights are asked for and cannot be had.
     """
     image: Any = keras.Input((None, None, config.channels), name="image")
+    if config.tf2 is not None:
+        return keras.Model(image, tf2_outputs(config, config.tf2, image), name="retinanet")
     features = backbone_features(config.backbone, image, norm=config.norm, imagenet_weights=imagenet_weights)
     pyramid = feature_pyramid(features, config.anchors.levels, config.pyramid_width, separable=config.separable)
     anchors = config.anchors.per_cell
