@@ -223,12 +223,14 @@ def _weights(folder: Path, formats: tuple[str, ...]) -> v0_5.WeightsDescr:
 
 def _details(record: ModelRecord, parameters: int) -> dict[str, Any]:
     settings = record.training.settings
-    return {
+    details: dict[str, Any] = {
         "architecture_type": "RetinaNet",
         "architecture_description": f"RetinaNet with the backbone {record.network.backbone}; decoding and NMS in the graph",
         "target_structure": list(record.class_names),
         "model_parameter_count": parameters,
-        "training": v0_5.TrainingDetails(
+    }
+    if record.training.imported_from is None:
+        details["training"] = v0_5.TrainingDetails(
             training_epochs=record.training.epochs_done,
             training_batch_size=settings.batch_size,
             initial_learning_rate=settings.learning_rate,
@@ -236,8 +238,8 @@ def _details(record: ModelRecord, parameters: int) -> dict[str, Any]:
             loss_function=f"focal loss + {settings.box_loss}",
             optimizer="AdamW",
             training_duration=round(record.training.seconds / 3600, 3),
-        ),
-    }
+        )
+    return details
 
 
 def _tags(record: ModelRecord, metadata: Metadata) -> tuple[str, ...]:

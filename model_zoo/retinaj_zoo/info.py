@@ -234,6 +234,8 @@ def _text(value: object) -> str | None:
 
 
 def _training_lines(training: TrainingRecord) -> list[tuple[str, str]]:
+    if training.imported_from is not None:
+        return [("training", f"by {training.imported_from.words}")]
     best = f"epoch {training.best_epoch} of {training.epochs_done}"
     scores = _scores(training.validation_ap50, training.validation_ap)
     return [

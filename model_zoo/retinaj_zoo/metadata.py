@@ -129,7 +129,9 @@ def _package_name(model_name: str) -> str:
 def _description(record: ModelRecord) -> str:
     names = list(record.class_names[:10]) + [f"{len(record.class_names) - 10} more"] * (len(record.class_names) > 10)
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    imported = record.training.imported_from
+    trained = "trained with RetinaJ" if imported is None else f"trained with the {imported.program}"
     return (
         f"Finds {listed} in microscopy images and gives a box, a score and a class for each. "
-        f"A RetinaNet with the backbone {record.network.backbone}, trained with RetinaJ."
+        f"A RetinaNet with the backbone {record.network.backbone}, {trained}."
     )[:1024]

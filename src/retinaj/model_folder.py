@@ -56,6 +56,11 @@ class ImportRecord(PlainRecord):
     checkpoint_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     resizer: Annotated[str, Field(max_length=200)]
 
+    @property
+    def words(self) -> str:
+        """Where it comes from, for people."""
+        return f"the {self.program}: {self.model}, {self.checkpoint}, SHA-256 {self.checkpoint_sha256[:12]}…"
+
 
 class TrainingRecord(PlainRecord):
     """How a model came to be.

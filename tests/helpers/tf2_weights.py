@@ -1,7 +1,7 @@
-"""Weights and images made by rule, the same in the environment of the TF2 Object Detection API and in the tests: needs numpy alone.
+"""Weights and images made by rule, the same in the environment of the TF2 Object Detection API and in the tests.
 
 A checkpoint has up to 300 MB; what its variables are called and shaped has a few kilobytes. So every array follows from its
-name, and the tests make the checkpoint again that the API computed the expected outputs with.
+name, by numpy alone, and the tests make the checkpoint again that the API computed the expected outputs with.
 """
 
 from __future__ import annotations

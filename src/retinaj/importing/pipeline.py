@@ -217,8 +217,8 @@ def _label_maps(whole: Fields) -> tuple[str, ...]:
     found: list[str] = []
     for field in ("train_input_reader", "eval_input_reader"):
         for value in whole.message.fields.get(field, []):
-            if isinstance(value, text_format.Message):
-                found.append(Fields(value, whole.file, field).text("label_map_path"))
+            readers = [value] if isinstance(value, text_format.Message) else []
+            found += [Fields(reader, whole.file, field).text("label_map_path") for reader in readers]
     return tuple(dict.fromkeys(path for path in found if path))
 
 

@@ -79,8 +79,8 @@ def parse(text: str, origin: str) -> Message:
 class _Parser:
     def __init__(self, text: str, origin: str) -> None:
         self._text, self._origin = text, origin
-        self._tokens = self._split()
-        self._kind, self._token, self._at = "", "", 0
+        self._reads = self._split()
+        self._kind, self._read, self._at = "", "", 0
         self._next()
 
     def _split(self) -> Iterator[tuple[str, str, int]]:
@@ -94,8 +94,8 @@ class _Parser:
             at = found.end()
 
     def _next(self) -> str:
-        taken = self._token
-        self._kind, self._token, self._at = next(self._tokens, ("end", "", len(self._text)))
+        taken = self._read
+        self._kind, self._read, self._at = next(self._reads, ("end", "", len(self._text)))
         return taken
 
     def _wrong(self, got: str, at: int) -> RetinaJError:
@@ -103,41 +103,41 @@ class _Parser:
         return RetinaJError(f"{self._origin}, line {line}: {got} is not expected here; is it a configuration in text format?")
 
     def _unexpected(self) -> RetinaJError:
-        return self._wrong("the end of the file" if self._kind == "end" else repr(self._token[:40]), self._at)
+        return self._wrong("the end of the file" if self._kind == "end" else repr(self._read[:40]), self._at)
 
     def message(self, closing: str, depth: int) -> Message:
         """Fields up to the closing mark, or to the end of the text."""
         if depth > _DEEPEST:
             raise self._wrong(f"a message nested {depth} deep", self._at)
         message = Message()
-        while self._token != closing:
+        while self._read != closing:
             if self._kind != "name":
                 raise self._unexpected()
             values = message.fields.setdefault(self._next(), [])
-            colon = self._token == ":"
+            colon = self._read == ":"
             if colon:
                 self._next()
-            if self._token == "[" and colon:
+            if self._read == "[" and colon:
                 self._list(values, depth)
             else:
                 values.append(self._value(depth, scalar=colon))
-            if self._token in (",", ";"):
+            if self._read in (",", ";"):
                 self._next()
         self._next()
         return message
 
     def _list(self, values: list[Scalar | Message], depth: int) -> None:
         self._next()
-        while self._token != "]":
+        while self._read != "]":
             values.append(self._value(depth, scalar=True))
-            if self._token != "]":
-                if self._token != ",":
+            if self._read != "]":
+                if self._read != ",":
                     raise self._unexpected()
                 self._next()
         self._next()
 
     def _value(self, depth: int, *, scalar: bool) -> Scalar | Message:
-        if self._kind == "mark" and self._token in ("{", "<"):
+        if self._kind == "mark" and self._read in ("{", "<"):
             return self.message("}" if self._next() == "{" else ">", depth + 1)
         if not scalar or self._kind not in ("string", "name", "number"):
             raise self._unexpected()
@@ -145,7 +145,7 @@ class _Parser:
             return Scalar(self._next().replace(" ", ""))
         parts: list[str] = []
         while self._kind == "string":  # pieces side by side are one string
-            if len(self._token) > _LONGEST_STRING:
-                raise self._wrong(f"a string of {len(self._token):,} characters", self._at)
+            if len(self._read) > _LONGEST_STRING:
+                raise self._wrong(f"a string of {len(self._read):,} characters", self._at)
             parts.append(text_encoding.CUnescape(self._next()[1:-1]).decode("utf-8", "replace"))
         return Scalar("".join(parts), quoted=True)

@@ -75,8 +75,8 @@ def import_tf2(
         record = save_model(temporary, record, network)
     log(f"Imported {prefix} ({pipeline.feature_extractor}, {len(names)} classes) as {output}.")
     log(
-        f"The API resizes every image {pipeline.resizer} first. RetinaJ detects at the size that images have: resize yours where "
-        "their objects are much larger or smaller than those of the images that the model was trained on."
+        f"The API resizes every image {pipeline.resizer} first. RetinaJ detects at the size that images have: resize yours "
+        "where their objects are much larger or smaller than those of the images that the model was trained on."
     )
     for note in pipeline.notes:
         log(note)

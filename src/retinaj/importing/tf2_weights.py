@@ -1,8 +1,8 @@
 """Where each variable of an imported network stands in a checkpoint of the TF2 Object Detection API, and what becomes of it.
 
-Box coding and the order of the anchors are taken care of once, in the weights of the last convolutions: the API orders a cell's
-anchors by aspect ratio, then scale, ours by scale, then aspect ratio; it predicts (y, x, height, width) times four factors, ours
-(x, y, width, height).
+Box coding and the order of the anchors are taken care of once, in the weights of the last convolutions: the API orders a
+cell's anchors by aspect ratio, then scale, ours by scale, then aspect ratio; it predicts (y, x, height, width) times four
+factors, ours (x, y, width, height).
 """
 
 from __future__ import annotations

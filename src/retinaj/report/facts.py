@@ -16,6 +16,9 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
     start = "ImageNet weights" if settings.imagenet_weights else "random weights"
     if training.started_from is not None:
         start = f"the weights of the model {training.started_from.name}"
+    imported = training.imported_from
+    if imported is not None:
+        start = imported.words
     facts = [
         ("Classes", ", ".join(record.class_names)),
         ("Backbone", f"{network.backbone}, from {start}"),
@@ -29,9 +32,20 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
         ),
         (
             "Anchors",
-            f"{anchors.per_cell} per cell from {anchors.base:g} strides; they cover {training.anchor_coverage:.1%} "
-            "of the training boxes (IoU ≥ .5)",
+            f"{anchors.per_cell} per cell from {anchors.base:g} strides"
+            + (f"; they cover {training.anchor_coverage:.1%} of the training boxes (IoU ≥ .5)" if imported is None else ""),
         ),
+        *([] if imported is not None else _run_facts(record)),
+        ("Versions", ", ".join(f"{name} {number}" for name, number in record.versions.items())),
+        ("Weights", f"SHA-256 {record.weights_sha256[:16]}…"),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _run_facts(record: ModelRecord) -> list[tuple[str, str]]:
+    """What is known of a training with RetinaJ."""
+    training, settings = record.training, record.training.settings
+    return [
         ("Trained on", f"{training.images:,} images with {training.boxes:,} boxes"),
         ("Best epoch chosen on", f"{training.validation_images:,} images"),
         ("Epochs", f"{training.epochs_done} of {settings.epochs}, the best was number {training.best_epoch}"),
@@ -45,10 +59,7 @@ def model_facts(record: ModelRecord) -> list[tuple[str, str]]:
         ("Seed", str(settings.seed)),
         ("Time", f"{duration(training.seconds)}, {training.seconds_per_step:.3f} s per step"),
         ("Started", training.started),
-        ("Versions", ", ".join(f"{name} {number}" for name, number in record.versions.items())),
-        ("Weights", f"SHA-256 {record.weights_sha256[:16]}…"),
     ]
-    return [(name, value) for name, value in facts if value]
 
 
 def anchor_table(record: ModelRecord) -> list[tuple[str, int, float]]:

@@ -48,7 +48,8 @@ class StartingPoint:
     def settings(self) -> dict[str, Any]:
         """The settings that training from here has, unless the user says otherwise where that is possible."""
         # What fitted ImageNet's weights has been trained since: it is not frozen again.
-        return self._tied() | {"freeze": "none"}
+        frozen = self.record.training.settings.freeze_batch_norm
+        return self._tied() | {"freeze": "none", "freeze_batch_norm": frozen}
 
     def _tied(self) -> dict[str, Any]:
         return {name: getattr(self.record.training.settings, name) for name in _TIED}
@@ -127,7 +128,8 @@ class StartingPoint:
         """
         for variable in network.variables:
             array = self.arrays[variable.path]
-            if variable.path.startswith(_CLASS_PREDICTION):
+            # Of a separable convolution, the depthwise part sees every class alike.
+            if variable.path.startswith(_CLASS_PREDICTION) and not variable.path.endswith("depthwise_kernel"):
                 array = self._class_rows(np.asarray(variable), array, record)
             variable.assign(array)
 
