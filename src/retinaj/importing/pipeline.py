@@ -80,13 +80,15 @@ def read_pipeline(path: Path) -> Pipeline:
     _require_sigmoid(processing, predictor)
     most = nms.whole("max_total_detections", 100, 1, 3000)
     resizer, side = _resizer(ssd.child("image_resizer"))
+    steps = predictor.whole("num_layers_before_predictor", 0, 0, 8)
+    width = _width(extractor.child("fpn"), "additional_layer_depth", 256)
     network = NetworkConfig(
         backbone=backbone,
         num_classes=ssd.whole("num_classes", 0, 1, 10_000),
         norm="batch",
         separable=predictor.flag("use_depthwise"),
-        pyramid_width=_width(extractor.child("fpn"), "additional_layer_depth", 256),
-        head_depth=predictor.whole("num_layers_before_predictor", 0, 0, 8),
+        pyramid_width=width,
+        head_depth=steps,
         anchors=_anchors(ssd, extractor.child("fpn")),
         fill=_RESNET_FILL if resnet else _MOBILENET_FILL,
         max_detections=most,
@@ -98,7 +100,7 @@ def read_pipeline(path: Path) -> Pipeline:
             pyramid=pyramid,
             heads=heads,
             separable_pyramid=extractor.flag("use_depthwise") and not resnet,
-            head_width=_width(predictor, "depth", 0),
+            head_width=_width(predictor, "depth", 0) if steps else width,
             shared_tower=predictor.flag("share_prediction_tower"),
         ),
     )

@@ -15,7 +15,7 @@ from google.protobuf import text_encoding
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file
 
-_LARGEST_FILE = 2**20  # bytes; the longest of the API's own has a hundredth
+_LARGEST_FILE = 2**18  # bytes; the longest of the API's own has a twentieth
 _LONGEST_STRING = 10_000
 _DEEPEST = 50
 _TOKEN = re.compile(
@@ -52,7 +52,7 @@ def read(path: Path) -> Message:
     """
     require_file(path, "a protocol buffer in text format")
     if path.stat().st_size > _LARGEST_FILE:
-        raise RetinaJError(f"{path} is larger than {_LARGEST_FILE // 2**20} MB; that is not a configuration.")
+        raise RetinaJError(f"{path} is larger than {_LARGEST_FILE // 2**10} KB; that is not a configuration.")
     try:
         return parse(path.read_text(encoding="utf-8-sig"), str(path))
     except UnicodeDecodeError as error:

@@ -58,7 +58,7 @@ def import_tf2(
     from retinaj.weights_file import assign_arrays
 
     checkpoint = Checkpoint(prefix)
-    require_classes(checkpoint, pipeline)
+    require_classes(checkpoint.objects, pipeline)
     record = ModelRecord(
         name=output.name[:200],
         class_names=names,

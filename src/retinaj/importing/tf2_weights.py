@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinaj.errors import RetinaJError
-from retinaj.importing.checkpoint import Checkpoint, Stored
+from retinaj.importing.checkpoint import Checkpoint, SavedObjects, Stored
 from retinaj.importing.pipeline import Pipeline
 from retinaj.network.config import NetworkConfig
 from retinaj.network.untyped import keras, layers
@@ -52,72 +52,74 @@ class Place:
     optional: bool = False
 
 
-def require_classes(checkpoint: Checkpoint, pipeline: Pipeline) -> None:
+def require_classes(objects: SavedObjects, pipeline: Pipeline) -> None:
     """Compare the one convolution of unbounded size with the number of classes, before anything is built.
 
     Raises:
         RetinaJError: if they do not agree.
     """
     config = pipeline.network
-    slots = config.num_classes + pipeline.background
-    stored = checkpoint.find(f"{_CLASS_PREDICTION}/bias")
+    stored = objects.find(f"{_CLASS_PREDICTION}/bias")
     if stored is None:
         raise RetinaJError(
-            f"{checkpoint.prefix} lacks the variable {_CLASS_PREDICTION}/bias: it holds no model with a class head that the "
+            f"{objects.origin} lacks the variable {_CLASS_PREDICTION}/bias: it holds no model with a class head that the "
             "levels share, such as those of the detection zoo."
         )
-    if checkpoint.shapes[stored.key] != (config.anchors.per_cell * slots,):
+    expected = (config.anchors.per_cell * (config.num_classes + pipeline.background),)
+    if objects.shapes[stored.key] != expected:
         raise RetinaJError(
-            f"{checkpoint.prefix}: the class head has {checkpoint.shapes[stored.key]} outputs; pipeline.config says "
-            f"{config.anchors.per_cell} anchors of a cell with {config.num_classes} classes"
-            f"{' and background' * pipeline.background}: ({config.anchors.per_cell * slots},). They do not belong together."
+            f"{objects.origin}: the class head has {objects.shapes[stored.key]} outputs; pipeline.config says {expected}, for "
+            f"{config.anchors.per_cell} anchors of a cell and {config.num_classes} classes"
+            f"{' with background' * pipeline.background}. They do not belong together."
         )
 
 
-def imported_arrays(checkpoint: Checkpoint, pipeline: Pipeline, network: Any) -> dict[str, NDArray[np.float32]]:
-    """The weights of a network out of a checkpoint.
+def match_variables(objects: SavedObjects, pipeline: Pipeline, network: Any) -> dict[str, tuple[Place, Stored | None]]:
+    """Find every variable of a network in a checkpoint.
 
     Args:
-        checkpoint: opened.
+        objects: of the checkpoint.
         pipeline: of the pipeline.config that belongs to it.
         network: made by `build_network(pipeline.network)`.
 
     Returns:
-        For each variable path of the network, its array.
+        For each variable path of the network, its place and what is stored there; None for a scale that is 1.
 
     Raises:
-        RetinaJError: if variables are missing, left over, of other shapes, or not numbers; naming them.
+        RetinaJError: if variables are missing, left over, of other shapes, or of other layers; naming them.
     """
-    places = dict(_places(pipeline, network))
-    found = {path: checkpoint.find(place.path) for path, place in places.items()}
-    _require_all(checkpoint, places, found)
-    arrays: dict[str, NDArray[np.float32]] = {}
-    for path, place in places.items():
-        stored = found[path]
-        arrays[path] = np.ones(place.shape, np.float32) if stored is None else place.change(checkpoint.read(stored.key))
-    return arrays
-
-
-def _require_all(checkpoint: Checkpoint, places: dict[str, Place], found: dict[str, Stored | None]) -> None:
-    """Refuse a checkpoint that does not have exactly the variables that the network needs."""
-    missing = [place.path for path, place in places.items() if found[path] is None and not place.optional]
-    used = {stored.key for stored in found.values() if stored is not None}
-    surplus = sorted(key.partition("/.ATTRIBUTES")[0] for key in checkpoint.under("model") - used)
-    other = [
-        f"{place.path} has the shape {checkpoint.shapes[stored.key]}, expected {place.shape}"
-        for path, place in places.items()
-        if (stored := found[path]) is not None and checkpoint.shapes[stored.key] != place.shape
+    matched = {path: (place, objects.find(place.path)) for path, place in _places(pipeline, network)}
+    found = [(place, stored) for place, stored in matched.values() if stored is not None]
+    missing = [place.path for place, stored in matched.values() if stored is None and not place.optional]
+    unused = objects.under("model") - {stored.key for _, stored in found}
+    misshapen = [
+        f"{place.path} has the shape {objects.shapes[stored.key]}, expected {place.shape}"
+        for place, stored in found
+        if objects.shapes[stored.key] != place.shape
     ]
     strange = [
         f"{place.path} was made as {stored.made_as!r}, expected {place.layer!r}"
-        for path, place in places.items()
-        if (stored := found[path]) is not None and place.layer and stored.made_as
-        if place.layer not in stored.made_as.split("/")
+        for place, stored in found
+        if place.layer and stored.made_as and place.layer not in stored.made_as.split("/")
     ]
-    kinds = (("it lacks", missing), ("it also has", surplus), ("", other), ("", strange))
+    surplus = sorted(key.partition("/.ATTRIBUTES")[0] for key in unused)
+    kinds = (("it lacks", missing), ("it also has", surplus), ("", misshapen), ("", strange))
     wrong = [f"{what} {_shortly(which)}".strip() for what, which in kinds if which]
     if wrong:
-        raise RetinaJError(f"{checkpoint.prefix} is not the model that pipeline.config describes: {'; '.join(wrong)}.")
+        raise RetinaJError(f"{objects.origin} is not the model that pipeline.config describes: {'; '.join(wrong)}.")
+    return matched
+
+
+def imported_arrays(checkpoint: Checkpoint, pipeline: Pipeline, network: Any) -> dict[str, NDArray[np.float32]]:
+    """The weights of a network out of a checkpoint, by variable path.
+
+    Args and raises as `match_variables`; also if values are not numbers.
+    """
+    matched = match_variables(checkpoint.objects, pipeline, network)
+    return {
+        path: np.ones(place.shape, np.float32) if stored is None else place.change(checkpoint.read(stored.key))
+        for path, (place, stored) in matched.items()
+    }
 
 
 def _shortly(lines: list[str]) -> str:
