@@ -58,15 +58,9 @@ class SavedModel:
             for key, shape in self.shapes.items()
         }
 
-    def save(self, folder: Path, changed: Mapping[str, NDArray[np.generic] | None] | None = None) -> Path:
-        """Save the checkpoint again, as the model zoo packs it.
-
-        Args:
-            folder: to make.
-            changed: arrays to save instead, or besides; None leaves one out.
-        """
-        arrays = {key: array for key, array in (self.arrays() | dict(changed or {})).items() if array is not None}
-        return save_checkpoint(folder, arrays, self.graph, self.folder / "pipeline.config")
+    def save(self, folder: Path) -> Path:
+        """Save the checkpoint again, in a folder to make, as the model zoo packs it."""
+        return save_checkpoint(folder, self.arrays(), self.graph, self.folder / "pipeline.config")
 
 
 def save_checkpoint(folder: Path, arrays: Mapping[str, NDArray[np.generic]], graph: bytes | None, config: Path) -> Path:

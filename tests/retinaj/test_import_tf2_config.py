@@ -188,7 +188,7 @@ class TestFinding:
 
     def test_the_configuration_lies_in_the_folder_or_beside_it(self, tmp_path: Path) -> None:
         (tmp_path / "checkpoint").mkdir()
-        with pytest.raises(RetinaJError, match="has no pipeline.config.*--pipeline-config"):
+        with pytest.raises(RetinaJError, match=r"has no pipeline\.config.*--pipeline-config"):
             find_config(tmp_path / "checkpoint")
         (tmp_path / "pipeline.config").touch()
         assert find_config(tmp_path / "checkpoint") == find_config(tmp_path) == tmp_path / "pipeline.config"
@@ -196,7 +196,7 @@ class TestFinding:
     def test_what_is_no_checkpoint(self, tmp_path: Path) -> None:
         with pytest.raises(RetinaJError, match="nowhere does not exist; expected the folder of a model"):
             find_checkpoint(tmp_path / "nowhere")
-        with pytest.raises(RetinaJError, match="has no checkpoint: expected files such as checkpoint/ckpt-0.index"):
+        with pytest.raises(RetinaJError, match=r"has no checkpoint: expected files such as checkpoint/ckpt-0\.index"):
             find_checkpoint(tmp_path)
         (tmp_path / "saved_model.pb").touch()
         with pytest.raises(RetinaJError, match="holds a frozen model; expected its checkpoint"):
