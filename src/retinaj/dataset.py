@@ -55,6 +55,10 @@ class Sample:
         """The pixels, dims y, x or c, y, x, of the channels that were chosen; see `PlaneChoice.read`."""
         return self.choice.read(self.image_path, self.plane)
 
+    def open(self) -> xr.DataArray:
+        """As `read`, but a large TIFF or OME-Zarr stays in its file, as a dask array; see `PlaneChoice.open`."""
+        return self.choice.open(self.image_path, self.plane)
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -22,7 +22,7 @@ from retinaj.errors import RetinaJError
 from retinaj.normalization import FixedScale
 from retinaj.prediction.batch import output_names, predict
 from retinaj.prediction.detector import Detector
-from retinaj.prediction.outputs import count_classes, most_on_a_plane, write_csv
+from retinaj.prediction.outputs import count_classes, write_csv
 from retinaj.prediction.overlay import draw_boxes, draw_overlay, to_rgb
 
 BOXES = Boxes([[1.5, 2, 9.25, 8], [0.1, 0, 4, 4]], [1, 0], ("cell", "debris, old"), [0.9, 0.5])
@@ -308,15 +308,11 @@ def test_images_with_as_many_boxes_as_the_model_can_give_are_told_apart(tmp_path
         assert all(outcome.skipped for outcome in again)
 
 
-def test_the_limit_is_that_of_a_plane_not_of_a_stack(tmp_path, detector):
+def test_the_limit_is_that_of_a_plane_not_of_a_stack(detector):
     two_planes = Boxes.concatenate([BOXES.on_plane(0, 0, 0), BOXES.on_plane(0, 0, 1)])
     assert replace(detector, max_detections=2).is_full(two_planes)
     assert not replace(detector, max_detections=3).is_full(two_planes)
     assert not replace(detector, max_detections=1).is_full(Boxes.empty(("a",), scored=True))
-    write_csv(tmp_path / "a.csv", two_planes)
-    assert most_on_a_plane(tmp_path / "a.csv") == 2
-    write_csv(tmp_path / "b.csv", Boxes.empty(("a",), scored=True))
-    assert most_on_a_plane(tmp_path / "b.csv") == 0
 
 
 def test_a_newer_image_is_detected_again(tmp_path, detector):

@@ -45,8 +45,10 @@ class Patches:
         values = (batch[0, ..., 0] + 2) * 64  # undoes FixedScale
         bright = values > 100
         lines = np.flatnonzero(bright.any(axis=1))
-        first = int(lines[0]) if len(lines) else 0
-        patches, _ = ndimage.label(bright[first : int(lines[-1]) + 1] if len(lines) else bright[:0])
+        if not len(lines):
+            return np.zeros((1, MOST, 6), np.float32)
+        first = int(lines[0])
+        patches, _ = ndimage.label(bright[first : int(lines[-1]) + 1])
         rows: list[tuple[float, ...]] = []
         for y, x in ndimage.find_objects(patches):
             top, bottom = y.start + first, y.stop + first

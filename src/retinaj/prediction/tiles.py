@@ -134,5 +134,5 @@ def _search_tiles(
 
 
 def _limit(boxes: Boxes, most: int) -> float:
-    """The lowest score, if there are as many boxes as the model can give."""
-    return float(boxes.score.min()) if boxes.score is not None and len(boxes) >= most else 0.0
+    """The score of the last box that the model can give; 0 if there are fewer. The boxes are sorted."""
+    return float(boxes.score[most - 1]) if boxes.score is not None and len(boxes) >= most else 0.0
