@@ -23,7 +23,7 @@ from retinaj.normalization import FixedScale
 from retinaj.prediction.batch import output_names, predict
 from retinaj.prediction.detector import Detector
 from retinaj.prediction.outputs import count_classes, write_csv
-from retinaj.prediction.overlay import draw_boxes, draw_overlay, to_rgb
+from retinaj.prediction.overlay import LONGEST_SIDE, draw_boxes, draw_overlay, to_rgb
 
 BOXES = Boxes([[1.5, 2, 9.25, 8], [0.1, 0, 4, 4]], [1, 0], ("cell", "debris, old"), [0.9, 0.5])
 
@@ -122,6 +122,17 @@ def test_frames_lie_on_the_boxes_in_the_colour_of_the_class():
     assert frame.max(axis=0).tolist() == [499, 299]
     assert coloured[:, 0].min() < 200
     assert (pixels[350, 200] == 128).all()
+
+
+def test_the_picture_of_a_large_image_is_made_without_holding_it():
+    boxes = Boxes([[6000, 3000, 9000, 6000]], [0], ("cell",), [0.9])
+    image = grey(9000, 12001)
+    image[3000:6000, 6000:9000] = 255
+    chunked = draw_overlay(image.chunk({"y": 1000}), boxes)
+    assert chunked.width == LONGEST_SIDE
+    np.testing.assert_array_equal(np.asarray(chunked), np.asarray(draw_overlay(image, boxes)))
+    inside = np.asarray(chunked)[700:1100, 1300:1700]  # a fifth of the image, less a margin for the frame
+    assert (inside == 255).all()
 
 
 def test_frames_outside_and_without_area_do_not_fail():
