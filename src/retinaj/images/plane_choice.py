@@ -104,16 +104,17 @@ class PlaneChoice(BaseModel):
             return self._single(self.whole(path))
         return self._choose(path, plane).compute()
 
-    def open(self, path: Path, plane: Plane | None = None) -> xr.DataArray:
-        """As `read`, but a plane of more than `LAZY_ABOVE` bytes in a TIFF or OME-Zarr stays there, as a dask array.
+    def open(self, path: Path, plane: Plane | None = None, *, lazy_above: int = LAZY_ABOVE) -> xr.DataArray:
+        """As `read`, but a plane of more than `lazy_above` bytes in a TIFF or OME-Zarr stays there, as a dask array.
 
         Raises:
             RetinaJError: as `read`; damage to the pixels of a large plane is only noticed when they are used.
         """
         if plane is None:
-            return self._single(choose_channels(open_image(path, axes=self.axes, series=self.series), self.channels))
+            image = open_image(path, axes=self.axes, series=self.series, lazy_above=lazy_above)
+            return self._single(choose_channels(image, self.channels))
         chosen = self._choose(path, plane)
-        return chosen if chosen.nbytes > LAZY_ABOVE else chosen.compute()
+        return chosen if chosen.nbytes > lazy_above else chosen.compute()
 
     def _single(self, image: xr.DataArray) -> xr.DataArray:
         if {"t", "z"} & set(image.dims):

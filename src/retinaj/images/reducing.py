@@ -6,8 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-# Of what is read at once.
-_BAND_BYTES = 64 * 2**20
+from retinaj.images.bands import row_bands
 
 
 def reduced(plane: xr.DataArray, longest: int) -> tuple[xr.DataArray, int]:
@@ -28,12 +27,8 @@ def reduced(plane: xr.DataArray, longest: int) -> tuple[xr.DataArray, int]:
     factor = min(max(plane.sizes["y"], plane.sizes["x"]) // longest, plane.sizes["y"], plane.sizes["x"])
     if factor < 2:
         return plane.compute(), 1
-    height = plane.sizes["y"] // factor
-    step = max(1, _BAND_BYTES * height // plane.nbytes)
-    bands = [
-        _block_means(plane.isel(y=slice(top * factor, min(top + step, height) * factor)).to_numpy(), factor)
-        for top in range(0, height, step)
-    ]
+    whole = plane.isel(y=slice(plane.sizes["y"] // factor * factor))
+    bands = [_block_means(band.to_numpy(), factor) for band in row_bands(whole, multiple=factor)]
     return xr.DataArray(np.concatenate(bands, axis=-2), dims=plane.dims, attrs=plane.attrs), factor
 
 

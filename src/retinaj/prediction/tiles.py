@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
+from retinaj.images.bands import row_bands
 from retinaj.normalization import scale_of_blocks
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction, require_range
 from retinaj.prediction.tile_grid import Grid
 from retinaj.prediction.tile_merging import merge_tiles
 from retinaj.prediction.tiling import TileChoice, Tiling
-
-# What is read at once where all pixels are gone through.
-_BLOCK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -119,10 +117,9 @@ def _search_tiles(
     """The boxes of each tile, in pixels of the image."""
 
     def blocks() -> Iterator[NDArray[np.generic]]:
-        rows = max(1, _BLOCK_BYTES * grid.height // plane.nbytes)
-        for top in range(0, grid.height, rows):
+        for band in row_bands(plane):
             count.tell()  # nothing is done, but it may be cancelled
-            yield detector.pixels(plane.isel(y=slice(top, top + rows)))
+            yield detector.pixels(band)
 
     scale = scale_of_blocks(detector.normalization, blocks)
     for tile in grid.tiles:
