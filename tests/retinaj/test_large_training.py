@@ -15,11 +15,12 @@ from tiny_models import noise_pixels, tiny_record
 
 from retinaj.augmentation import AugmentationConfig, random_window
 from retinaj.boxes import Boxes
-from retinaj.dataset import Sample
+from retinaj.dataset import Dataset, Sample
 from retinaj.evaluation import evaluate_boxes
+from retinaj.images import read_image
 from retinaj.model_folder import ModelRecord
 from retinaj.network.config import AnchorConfig, NetworkConfig
-from retinaj.prediction.detector import Detector
+from retinaj.prediction.detector import Detector, to_channels
 from retinaj.prediction.tiles import find_objects
 from retinaj.training.data import WindowSource
 from retinaj.training.image_store import ImageStore, LargeImage, average_down, middle, whole
@@ -97,6 +98,41 @@ class TestStore:
             assert tracemalloc.get_traced_memory()[1] < 60 * 2**20
         finally:
             tracemalloc.stop()
+
+
+class TestPlan:
+    def test_a_large_image_is_surveyed_in_bands_to_the_same_plan(self, tmp_path, monkeypatch):
+        for kind, channels in (("uint16", 2), ("uint8", 1)):
+            samples = tuple(
+                write_sample(tmp_path, f"{kind}{at}", noise_pixels(150, 120 + at, channels, kind, at), [[5, 5, 30, 40]])
+                for at in range(2)
+            )
+            data = Dataset(CLASSES, samples)
+            plans: list[tuple[NetworkConfig, str]] = []
+            for band in (2**26, 3000):
+                monkeypatch.setattr("retinaj.images.bands.BAND_BYTES", band)
+                monkeypatch.setattr("retinaj.training.plan.BAND_BYTES", band)
+                made = plan_model("a", data, data, TrainingSettings(), lambda line: None)
+                plans.append((made.network.model_copy(update={"fill": ()}), made.pixel_type))
+                assert made.network.fill == pytest.approx(tuple(_mean(samples, made)), abs=2e-4)
+            assert plans[0] == plans[1]
+
+    def test_of_a_large_image_the_model_keeps_the_surroundings_of_an_object(self, tmp_path):
+        path = tmp_path / "slide.tif"
+        pixels = tifffile.memmap(path, shape=(9000, 9000), dtype=np.uint8)
+        pixels[8900:8910, 30:40] = 200
+        pixels.flush()
+        (tmp_path / "model" / "training").mkdir(parents=True)
+        save_sample(tmp_path / "model", (Sample("slide", path, Boxes([[30, 8900, 40, 8910]], [0], CLASSES)),))
+        kept = read_image(tmp_path / "model" / "training" / "sample.tif")
+        assert dict(kept.sizes) == {"y": 2048, "x": 2048}
+        assert int(kept[-100, 30]) == 200
+        assert len(list(leakage_lines([path], [path]))) == 1  # which says that it is too large
+
+
+def _mean(samples: tuple[Sample, ...], made: ModelRecord) -> np.ndarray:
+    planes = [to_channels(sample.read(), made.network.channels) for sample in samples]
+    return np.mean([made.normalization(plane).mean(axis=(0, 1)) for plane in planes], axis=0)
 
 
 class TestWindows:
