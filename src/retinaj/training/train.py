@@ -17,7 +17,8 @@ from retinaj.network.untyped import keras
 from retinaj.notes import shortly
 from retinaj.training.leakage_warning import leakage_lines
 from retinaj.training.plan import plan_model
-from retinaj.training.precision import best_precision, precision
+from retinaj.training.precision import best_precision, has_gpu, precision
+from retinaj.training.presets import preset_line, with_preset
 from retinaj.training.run_folder import Run, load_run, require_same_images, save_run, save_sample
 from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
@@ -48,7 +49,8 @@ def train(
         names: a text file with the names of the images to use, one a line; default: all.
         validation: a text file with the names of the validation images, or annotations of their own; default: the
             share `settings.validation` of the training images, drawn with the seed.
-        settings: all options; on `resume`, the stored ones are used, and other ones are refused.
+        settings: all options, where those that were not given to `TrainingSettings(...)` are its preset's to decide; on
+            `resume`, the stored ones are used, and other ones are refused.
         reading: how to read the annotations, where they leave it open.
         start: a trained model to start from, instead of random or ImageNet weights. Its network with its anchors, and its
             normalisation, are taken over; classes may differ. On `resume` it may be left out.
@@ -72,7 +74,10 @@ def train(
         require_same_start(run.record, start, has_state=has_state, folder=output)
     else:
         require_absent(output)
-        settings = settings or TrainingSettings(**(start.settings() if start else {}))
+        tied = start.settings() if start else {}
+        asked = settings or TrainingSettings(**tied)
+        settings, decided = with_preset(asked, gpu=has_gpu(), fixed=tied)
+        tell(console, preset_line(asked, settings, decided))
     training_set, validation_set = load_sets(
         images,
         annotations,
@@ -116,6 +121,10 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
     stored = run.record.training.settings
     if given is None or given == stored:
         return stored
+    if given.preset == "auto":
+        given = given.model_copy(update={"preset": stored.preset})
+    if given.preset != "auto":  # as it is stored by a RetinaJ that knew no presets
+        given, _ = with_preset(given, gpu=False)
     # How many epochs fit, and which precision is best, was decided when the run began.
     decided = {name: getattr(given, name) or getattr(stored, name) for name in ("epochs", "precision")}
     given = given.model_copy(update=decided)
