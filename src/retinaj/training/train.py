@@ -74,10 +74,7 @@ def train(
         require_same_start(run.record, start, has_state=has_state, folder=output)
     else:
         require_absent(output)
-        tied = start.settings() if start else {}
-        asked = settings or TrainingSettings(**tied)
-        settings, decided = with_preset(asked, gpu=has_gpu(), fixed=tied)
-        tell(console, preset_line(asked, settings, decided))
+        settings = settings or TrainingSettings(**(start.settings() if start else {}))
     training_set, validation_set = load_sets(
         images,
         annotations,
@@ -94,6 +91,9 @@ def train(
         require_same_images(run, training_set, validation_set, output)
         network = _initial_network(run.record, start, resuming=has_state)
     else:
+        asked = settings
+        settings, decided = with_preset(asked, gpu=has_gpu(), fixed=start.settings() if start else ())
+        tell(console, preset_line(asked, settings, decided))
         for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
             tell(console, line)
         settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
