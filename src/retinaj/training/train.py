@@ -19,7 +19,7 @@ from retinaj.training.leakage_warning import leakage_lines
 from retinaj.training.plan import plan_model
 from retinaj.training.precision import best_precision, has_gpu, precision
 from retinaj.training.presets import preset_line, with_preset
-from retinaj.training.run_folder import Run, load_run, require_same_images, save_run, save_sample
+from retinaj.training.run_folder import Run, has_sample, load_run, require_same_images, save_run, save_sample
 from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint, require_same_start
@@ -101,6 +101,7 @@ def train(
         run = Run.of(record, training_set, validation_set)
         network = _initial_network(record, start, resuming=False)  # before anything is written: fetching weights can fail
         save_run(output, run)
+    if not has_sample(output):  # nor has a run that was killed between the two
         sample = save_sample(output, validation_set.samples)
         tell(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
     return Trainer(output, run, network, training_set, validation_set, console).run()
