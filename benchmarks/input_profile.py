@@ -6,7 +6,8 @@
 A folder is read in the layout of PASCAL VOC, or as images/ with train.json and val.json. Training is planned as `retinaj train`
 would, and its steps are timed after a pass over all images, when they are in memory. Waiting is the time between asking for a
 batch and having it. "Ten times faster" is what a GPU would be: a step that sleeps a tenth of the time, with the processor free
-for the input. The profile is of one thread that makes windows and nothing else.
+for the input. A step that sleeps all its time shows what handing over a batch costs, and no step at all how quickly batches
+are made. The profile is of one thread that makes windows and nothing else.
 """
 
 from __future__ import annotations
@@ -121,8 +122,15 @@ def waits(name: str, source: WindowSource, record: ModelRecord, steps: int) -> l
 
     computing, waiting = timed(source, train, steps)
     fast, starving = timed(source, lambda _: time.sleep(computing / FASTER), steps * 2)
+    slow, handing = timed(source, lambda _: time.sleep(computing), steps // 2)
+    none, making = timed(source, lambda _: None, steps * 2)
     count = record.training.settings.batch_size
-    return [row(name, "as it is", count, computing, waiting), row(name, "ten times faster", count, fast, starving)]
+    return [
+        row(name, "as it is", count, computing, waiting),
+        row(name, "ten times faster", count, fast, starving),
+        row(name, "sleeps: a full queue", count, slow, handing),
+        row(name, "none: the input alone", count, none, making),
+    ]
 
 
 def timed(source: WindowSource, step: Callable[[Any], None], steps: int) -> tuple[float, float]:

@@ -107,6 +107,7 @@ def main() -> None:
     timer = threading.Timer(float(seconds), die)
     timer.daemon = True
     moments: dict[str, Callable[[], object] | None] = {
+        "planned, but without its sample": lambda: before_renaming("sample.json"),
         "first model half saved": lambda: before_renaming("model.json"),
         "all of the first epoch saved but its state": lambda: before_renaming("state.npz"),
         "in the second epoch": in_epoch_two,

@@ -49,6 +49,7 @@ def test_a_run_that_is_killed_at_any_moment_loses_at_most_an_epoch(repository: P
     ends = [json.loads(line) for line in done.stdout.splitlines()]
     assert [end for end in ends if end[0] != "after some seconds"] == [
         ["whole", 0, 2],
+        ["planned, but without its sample", -9, 0],
         ["first model half saved", -9, 0],
         ["all of the first epoch saved but its state", -9, 0],
         ["in the second epoch", -9, 1],
@@ -56,9 +57,11 @@ def test_a_run_that_is_killed_at_any_moment_loses_at_most_an_epoch(repository: P
         ["to the end", 0, 2],
     ], done.stderr[-4000:]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert list(killed.rglob(".*")) == []  # what the killed processes had begun to write
     expected, found = state(whole), state(killed)
     assert expected.keys() == found.keys()
     assert [name for name in expected if not np.array_equal(expected[name], found[name], equal_nan=True)] == []
     assert read_record(whole).weights_sha256 == read_record(killed).weights_sha256
+    assert (killed / "training" / "sample.json").read_bytes() == (whole / "training" / "sample.json").read_bytes()
     assert losses(whole) == losses(killed)
     assert len(losses(whole)) == 2

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from retinaj.annotations import Reading
 from retinaj.errors import RetinaJError
-from retinaj.files import require_absent
+from retinaj.files import remove_unfinished, require_absent
 from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
 from retinaj.network.retinanet import build_network
 from retinaj.network.untyped import keras
@@ -89,6 +89,8 @@ def train(
     _tell("Warning", (*training_set.warnings, *validation_set.warnings), console)
     if run is not None:
         require_same_images(run, training_set, validation_set, output)
+        for folder in (output, output / TRAINING_FOLDER):
+            remove_unfinished(folder)
         network = _initial_network(run.record, start, resuming=has_state)
     else:
         asked = settings
