@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import os
 import pstats
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from retinaj.counting import counted
 from retinaj.dataset import Dataset
 from retinaj.model_folder import ModelRecord
 from retinaj.network.retinanet import build_network
@@ -51,7 +54,9 @@ def main() -> None:
         source = WindowSource(training.samples, record, ImageStore(record))
         name = folder.resolve().name
         reading, making = parts(source, record, len(training.samples))
-        profiles.append(f"\n{name}: {reading:.1f} ms to read an image, once; of a window, {making}\n{profile(source, record)}")
+        profiles.append(
+            f"\n{name}: {reading:.1f} ms to read an image, once; of a window, {making}; {rates(source, record)}\n{profile(source, record)}"
+        )
         rows += waits(name, source, record, options.steps)
     print("| data | step | windows in it | without waiting, ms | waits, ms | share of the time |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
@@ -91,6 +96,24 @@ def parts(source: WindowSource, record: ModelRecord, images: int) -> tuple[float
         cutting.append(cut - began)
         assigning.append(time.perf_counter() - cut)
     return 1e3 * reading, f"{1e3 * fmean(cutting):.1f} ms to cut and vary it, {1e3 * fmean(assigning):.1f} ms to assign anchors"
+
+
+def rates(source: WindowSource, record: ModelRecord) -> str:
+    """Windows a second from one thread, and from as many as there are cores."""
+    order = source.order(1, 3 * PROFILED_WINDOWS)
+
+    def make(position: int) -> None:
+        window, boxes, label = source.augmented(1, position, int(order[position]))
+        assign_targets(record, window.shape, boxes, label)
+
+    found: list[str] = []
+    for threads in (1, os.cpu_count() or 1):
+        with ThreadPoolExecutor(threads) as pool:
+            began = time.perf_counter()
+            for _ in pool.map(make, range(len(order))):
+                pass
+            found.append(f"{len(order) / (time.perf_counter() - began):.0f} windows a second from {counted(threads, 'thread')}")
+    return ", ".join(found)
 
 
 def profile(source: WindowSource, record: ModelRecord) -> str:
