@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from retinaj.errors import RetinaJError
 
+_TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?")  # as `atomic_path` names them
 _PAUSES = (0.1, 0.3, 1.0)  # seconds
 _unfinished: set[Path] = set()  # temporary folders that are being filled
 _finished: set[Path] = set()
@@ -51,6 +53,13 @@ def _replace(temporary: Path, target: Path) -> None:
         else:
             return
     temporary.replace(target)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that `atomic_path` left directly in a folder of ours when its process was killed."""
+    for path in folder.glob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_text(target: Path, text: str) -> None:

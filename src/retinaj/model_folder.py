@@ -193,7 +193,8 @@ def load_network(folder: Path) -> tuple[ModelRecord, Any]:
     if digest != record.weights_sha256:
         raise RetinaJError(
             f"{path} is not the file that {RECORD_FILE} was written with: its SHA-256 is {digest[:12]}…, "
-            f"expected {record.weights_sha256[:12]}…. The folder was changed or copied incompletely; copy it again."
+            f"expected {record.weights_sha256[:12]}…. The folder was changed or copied incompletely; copy it again. If its "
+            "training was killed while it saved, give its command again with --resume."
         )
     require_enough_weights(record, path.stat().st_size, str(path))
     from retinaj.network.retinanet import build_network  # TensorFlow, only where a network is needed

@@ -172,10 +172,16 @@ def test_existing_output_is_never_touched(data: tuple[Path, Path], tmp_path: Pat
     assert [path.name for path in precious.iterdir()] == ["thesis.txt"]
 
 
-def test_loss_that_is_no_number_stops_with_advice(data: tuple[Path, Path], tmp_path: Path) -> None:
+def test_loss_that_is_no_number_stops_with_advice_and_leaves_the_weights_before(
+    data: tuple[Path, Path], tmp_path: Path
+) -> None:
     wild = QUICK.model_copy(update={"focal_alpha": 0.25, "class_weight": 1e38, "box_weight": 1e38})
-    with pytest.raises(RetinaJError, match="lower --learning-rate"):
+    message = r"became (inf|nan) in epoch 1, .* holds the weights that training began with\. .* lower --learning-rate"
+    with pytest.raises(RetinaJError, match=message):
         train(*data, tmp_path / "wild", settings=wild, console=Console(file=io.StringIO()))
+    assert read_record(tmp_path / "wild").training.epochs_done == 0
+    assert all(np.isfinite(array).all() for array in weights(tmp_path / "wild"))
+    open_model(tmp_path / "wild").detect(read_image(next(data[0].iterdir())))
 
 
 def test_imagenet_weights_that_cannot_be_fetched_leave_nothing_behind(

@@ -13,6 +13,11 @@ Precision = Literal["float32", "mixed_bfloat16"]
 _FIRST_BFLOAT16 = (8, 0)
 
 
+def has_gpu() -> bool:
+    """Whether TensorFlow can use a GPU here."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 def best_precision() -> Precision:
     """What is fastest here: mixed on a GPU that computes in bfloat16, float32 on anything else."""
     gpus = tf.config.list_physical_devices("GPU")

@@ -20,6 +20,7 @@ from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
 
 RUN_FILE = "run.json"
 LOG_FILE = "training.log"
+_SAMPLE_NOTE = "sample.json"
 # A sample should show objects, at least as many as the zoo's test of a package is told by.
 _SAMPLE_OBJECTS = 5
 # Of a larger image, in pixels, a square around an object is kept: it goes into every package of the model.
@@ -115,6 +116,11 @@ def require_same_images(run: Run, training: Dataset, validation: Dataset, folder
         )
 
 
+def has_sample(folder: Path) -> bool:
+    """Whether the folder has the copy of an image that `save_sample` makes."""
+    return (folder / TRAINING_FOLDER / _SAMPLE_NOTE).is_file()
+
+
 def save_sample(folder: Path, samples: tuple[Sample, ...]) -> Sample:
     """Keep a copy of one image, to make the model's test and cover from when it is packaged.
 
@@ -133,7 +139,7 @@ def save_sample(folder: Path, samples: tuple[Sample, ...]) -> Sample:
         else:  # the plane and the channels that the model sees
             write_plane(temporary, _around_an_object(chosen) if large else chosen.read())
     note = {"file": target.name, "source": chosen.image_path.name if chosen.plane is None else chosen.name}
-    write_text(folder / TRAINING_FOLDER / "sample.json", json.dumps(note, indent=2) + "\n")
+    write_text(folder / TRAINING_FOLDER / _SAMPLE_NOTE, json.dumps(note, indent=2) + "\n")
     return chosen
 
 

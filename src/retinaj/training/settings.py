@@ -2,98 +2,150 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from retinaj.augmentation import AugmentationConfig
 from retinaj.images.plane_choice import AS_STORED, PlaneChoice
 from retinaj.network.config import BackboneName, Norm
+from retinaj.training.option import Option
+
+PresetName = Literal["laptop", "gpu", "best"]
+_LEARNING = "How the network learns"
+_NETWORK = "The network"
+
+
+def _levels(value: Any) -> Any:
+    """(3, 7) from "3-7", as the command line has it."""
+    if isinstance(value, str):
+        first, separator, last = value.partition("-")
+        value = (int(first), int(last)) if separator and first.isdecimal() and last.isdecimal() else None
+    elif value is None:
+        return None
+    if not (isinstance(value, tuple | list) and len(value) == 2 and value[0] <= value[1]):
+        raise PydanticCustomError("levels", "expected the first and last pyramid level, such as 3-7")
+    return value
 
 
 class TrainingSettings(BaseModel):
     """How to train. The defaults are meant for training `light` from random weights on a laptop.
 
+    Each setting with an `Option` is an option of `retinaj train` too, and described by it. What is left to the preset is
+    decided when training starts, and stored: see `retinaj.training.presets`.
+
     Attributes:
-        backbone: which backbone.
-        imagenet_weights: start the backbone from ImageNet weights.
-        freeze: what of the backbone is not trained: "none", the stem and all stages up to "stage2" ... "stage5", or "backbone";
-            None is "stage2" with ImageNet weights, else "none".
-        freeze_batch_norm: keep the backbone's BatchNorm statistics and scales; None does so with ImageNet weights.
-        minutes: how long training may take where `epochs` is None; the number of epochs is fitted to it on this machine.
-        epochs: how often the training images are gone through; a small set is gone through several times in one epoch, so
-            that an epoch has at least `windows_per_epoch` windows and validation stays a small part of the time.
-        windows_per_epoch: see `epochs`.
-        batch_size: windows in a step.
-        optimizer: "adamw", "adam" or "sgd" (with momentum).
-        learning_rate: the highest, after warm-up.
-        schedule: how the learning rate goes on: "cosine", "constant", "step" or "plateau"; see `retinaj.training.schedule`.
-        plateau: for that schedule, the epochs without a better validation AP after which the learning rate is halved.
-        warmup_steps: steps over which the learning rate rises from 0.
-        accumulate: batches whose gradients are averaged before the weights change: a large batch in little memory.
-        weight_decay: of AdamW and SGD, on convolution kernels only.
-        clip_norm: longest gradient, over all weights.
-        ema: share of the old average kept in each step of the averaged weights that are validated and saved.
-        patience: stop when validation AP has not risen for this many epochs; 0 never does.
         validation: share of the images that is kept for validation when no list of names is given.
-        precision: "float32", or "mixed_bfloat16" for convolutions in half precision; None decides by the hardware.
-        seed: of the split, the weights, the order and the augmentation.
-        window: side of the training windows in downsampled pixels; None chooses it from the sizes of boxes and images.
-        downsampling: average images down by this factor; None chooses it from the sizes of the boxes.
-        levels: (first, last) pyramid level; None chooses them from the sizes of the boxes.
-        norm, separable, pyramid_width: see `retinaj.network.config.NetworkConfig`.
-        assignment: which anchors learn a box: "atss" or "iou".
-        balance: how rare classes are made up for: "none", "weights" (their objects count more in the class loss) or "sampling"
-            (their images come more often).
-        hard_images: how much more often images with a high loss come: 0 not at all, 1 in proportion to their loss.
-        label_smoothing: by how much the class loss asks less than a score of 1 (Szegedy et al. 2016).
-        focal_alpha: weight of objects against background in the class loss.
-        focal_gamma: how strongly the class loss holds back what is already scored well.
-        box_loss: "giou", "ciou" or "smooth_l1".
-        class_weight: of the class loss.
-        box_weight: of the box loss.
         augmentation: how training windows vary.
         planes: how images are read, and which planes and channels of stacks the model sees.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    backbone: BackboneName = "light"
-    imagenet_weights: bool = False
-    freeze: Literal["none", "stage2", "stage3", "stage4", "stage5", "backbone"] | None = None
-    freeze_batch_norm: bool | None = None
-    minutes: Annotated[float, Field(gt=0, le=100_000)] = 35
-    epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    windows_per_epoch: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    batch_size: Annotated[int, Field(ge=1, le=1024)] = 4
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
-    schedule: Literal["cosine", "constant", "step", "plateau"] = "cosine"
-    plateau: Annotated[int, Field(ge=1, le=1000)] = 5
-    warmup_steps: Annotated[int, Field(ge=0, le=100_000)] = 200
-    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
-    clip_norm: Annotated[float, Field(gt=0)] = 10.0
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    patience: Annotated[int, Field(ge=0, le=100_000)] = 0
+    preset: Annotated[
+        Literal["auto", PresetName],
+        Option(
+            "Defaults for a machine and a purpose; options that are given go before it.", "gpu if there is a GPU, else laptop"
+        ),
+    ] = "auto"
+    backbone: Annotated[BackboneName, Option()] = "light"
+    imagenet_weights: Annotated[bool, Option("Start the backbone from ImageNet weights (downloaded once).")] = False
+    minutes: Annotated[float, Field(gt=0, le=100_000), Option("Train for about this long: fits the number of epochs.")] = 35
+    epochs: Annotated[
+        Annotated[int, Field(ge=1, le=100_000)] | None,
+        Option(default="as many as fit into --minutes on this machine"),
+    ] = None
+    windows_per_epoch: Annotated[
+        int,
+        Field(ge=1, le=1_000_000),
+        Option("An epoch goes through a small set several times, to have so many windows, and through a large one once."),
+    ] = 1000
+    batch_size: Annotated[int, Field(ge=1, le=1024), Option("Training windows in a step.")] = 4
+    patience: Annotated[
+        int, Field(ge=0, le=100_000), Option("Stop when validation AP has not risen for so many epochs.", "never")
+    ] = 0
+    learning_rate: Annotated[float, Field(gt=0, le=1), Option("The highest, after warm-up.")] = 1e-3
+    seed: Annotated[int, Field(ge=0, lt=2**31), Option("Of everything random.")] = 0
+    levels: Annotated[
+        tuple[Annotated[int, Field(ge=2, le=7)], Annotated[int, Field(ge=2, le=7)]] | None,
+        BeforeValidator(_levels),
+        Option("First and last pyramid level, as in 3-7.", "fitted to the boxes"),
+    ] = None
+    downsampling: Annotated[
+        Literal[1, 2, 4, 8] | None, Option("Average images down by 1, 2, 4 or 8.", "fitted to the boxes")
+    ] = None
+    window: Annotated[
+        Annotated[int, Field(ge=32, le=2048, multiple_of=32)] | None,
+        Option("Side of the training windows, downsampled pixels.", "fitted to the boxes"),
+    ] = None
+
+    optimizer: Annotated[Literal["adamw", "adam", "sgd"], Option(panel=_LEARNING)] = "adamw"
+    schedule: Annotated[
+        Literal["cosine", "constant", "step", "plateau"],
+        Option("How the learning rate goes on after warm-up.", panel=_LEARNING),
+    ] = "cosine"
+    plateau: Annotated[
+        int,
+        Field(ge=1, le=1000),
+        Option("With that schedule, epochs without gain before the rate is halved.", panel=_LEARNING),
+    ] = 5
+    warmup_steps: Annotated[
+        int, Field(ge=0, le=100_000), Option("Steps in which the learning rate rises.", panel=_LEARNING)
+    ] = 200
+    accumulate: Annotated[int, Field(ge=1, le=1024), Option("Batches averaged before weights change.", panel=_LEARNING)] = 1
+    weight_decay: Annotated[
+        float, Field(ge=0, le=1), Option("Of adamw and sgd, on convolution kernels only.", panel=_LEARNING)
+    ] = 0.01
+    clip_norm: Annotated[float, Field(gt=0), Option("Longest gradient.", panel=_LEARNING)] = 10.0
+    ema: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Option("Share of the average kept in a step; 0 averages nothing.", panel=_LEARNING),
+    ] = 0.999
+    freeze: Annotated[
+        Literal["none", "stage2", "stage3", "stage4", "stage5", "backbone"] | None,
+        Option("Do not train the backbone up to this stage.", "stage2 with --imagenet-weights, else none", panel=_LEARNING),
+    ] = None
+    freeze_batch_norm: Annotated[
+        bool | None,
+        Option(
+            "Of the backbone.",
+            "frozen with --imagenet-weights",
+            panel=_LEARNING,
+            flags="--freeze-batch-norm/--train-batch-norm",
+        ),
+    ] = None
+    balance: Annotated[
+        Literal["none", "weights", "sampling"],
+        Option("Make up for rare classes in the loss, or by showing them more often.", panel=_LEARNING),
+    ] = "none"
+    hard_images: Annotated[
+        float,
+        Field(ge=0, le=1),
+        Option("Show images more often the higher their loss: 0 not, 1 in proportion.", panel=_LEARNING),
+    ] = 0.0
+    label_smoothing: Annotated[
+        float, Field(ge=0, le=0.5), Option("Ask for so much less than a score of 1.", panel=_LEARNING)
+    ] = 0.0
+    precision: Annotated[
+        Literal["float32", "mixed_bfloat16"] | None,
+        Option(default="mixed on a GPU that is fast at it, else float32", panel=_LEARNING),
+    ] = None
+    box_loss: Annotated[Literal["giou", "ciou", "smooth_l1"], Option(panel=_LEARNING)] = "giou"
+    assignment: Annotated[Literal["atss", "iou"], Option("Which anchors learn a box.", panel=_LEARNING)] = "atss"
+    focal_alpha: Annotated[float, Field(gt=0, lt=1), Option("Weight of objects in the class loss.", panel=_LEARNING)] = 0.25
+    focal_gamma: Annotated[float, Field(ge=0, le=10), Option("Focus on what is scored badly.", panel=_LEARNING)] = 2.0
+    class_weight: Annotated[float, Field(ge=0), Option("Of the class loss.", panel=_LEARNING)] = 1.0
+    box_weight: Annotated[float, Field(ge=0), Option("Of the localisation loss.", panel=_LEARNING)] = 2.0
+
+    norm: Annotated[Norm, Option("GroupNorm or BatchNorm, in heads and light backbones.", panel=_NETWORK)] = "group"
+    separable: Annotated[bool, Option("Separable convolutions in pyramid and heads.", panel=_NETWORK)] = False
+    pyramid_width: Annotated[
+        int, Field(ge=8, le=512, multiple_of=8), Option("Channels of pyramid and heads.", panel=_NETWORK)
+    ] = 64
+
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    precision: Literal["float32", "mixed_bfloat16"] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    window: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] | None = None
-    downsampling: Literal[1, 2, 4, 8] | None = None
-    levels: tuple[Annotated[int, Field(ge=2, le=7)], Annotated[int, Field(ge=2, le=7)]] | None = None
-    norm: Norm = "group"
-    separable: bool = False
-    pyramid_width: Annotated[int, Field(ge=8, le=512, multiple_of=8)] = 64
-    assignment: Literal["atss", "iou"] = "atss"
-    balance: Literal["none", "weights", "sampling"] = "none"
-    hard_images: Annotated[float, Field(ge=0, le=1)] = 0.0
-    label_smoothing: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    focal_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
-    box_loss: Literal["giou", "ciou", "smooth_l1"] = "giou"
-    class_weight: Annotated[float, Field(ge=0)] = 1.0
-    box_weight: Annotated[float, Field(ge=0)] = 2.0
     augmentation: AugmentationConfig = AugmentationConfig()
     planes: PlaneChoice = AS_STORED
 

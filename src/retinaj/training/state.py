@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Progress:
         seconds_per_step: median of the last epoch.
         rate_factor: what the plateau schedule has come down to.
         rate_epoch: when it last fell.
+        first_loss, lowest_loss: of the run's blocks of steps: see `retinaj.training.explosion`.
     """
 
     epoch: int = 0
@@ -41,6 +43,8 @@ class Progress:
     seconds_per_step: float = 0.0
     rate_factor: float = 1.0
     rate_epoch: int = 0
+    first_loss: float = math.inf
+    lowest_loss: float = math.inf
 
 
 def save_state(

@@ -10,15 +10,16 @@ from rich.console import Console
 
 from retinaj.annotations import Reading
 from retinaj.errors import RetinaJError
-from retinaj.files import require_absent
+from retinaj.files import remove_unfinished, require_absent
 from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
 from retinaj.network.retinanet import build_network
 from retinaj.network.untyped import keras
 from retinaj.notes import shortly
 from retinaj.training.leakage_warning import leakage_lines
 from retinaj.training.plan import plan_model
-from retinaj.training.precision import best_precision, precision
-from retinaj.training.run_folder import Run, load_run, require_same_images, save_run, save_sample
+from retinaj.training.precision import best_precision, has_gpu, precision
+from retinaj.training.presets import preset_line, with_preset
+from retinaj.training.run_folder import Run, has_sample, load_run, require_same_images, save_run, save_sample
 from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint, require_same_start
@@ -48,7 +49,8 @@ def train(
         names: a text file with the names of the images to use, one a line; default: all.
         validation: a text file with the names of the validation images, or annotations of their own; default: the
             share `settings.validation` of the training images, drawn with the seed.
-        settings: all options; on `resume`, the stored ones are used, and other ones are refused.
+        settings: all options, where those that were not given to `TrainingSettings(...)` are its preset's to decide; on
+            `resume`, the stored ones are used, and other ones are refused.
         reading: how to read the annotations, where they leave it open.
         start: a trained model to start from, instead of random or ImageNet weights. Its network with its anchors, and its
             normalisation, are taken over; classes may differ. On `resume` it may be left out.
@@ -87,8 +89,13 @@ def train(
     _tell("Warning", (*training_set.warnings, *validation_set.warnings), console)
     if run is not None:
         require_same_images(run, training_set, validation_set, output)
+        for folder in (output, output / TRAINING_FOLDER):
+            remove_unfinished(folder)
         network = _initial_network(run.record, start, resuming=has_state)
     else:
+        asked = settings
+        settings, decided = with_preset(asked, gpu=has_gpu(), fixed=start.settings() if start else ())
+        tell(console, preset_line(asked, settings, decided))
         for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
             tell(console, line)
         settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
@@ -96,6 +103,7 @@ def train(
         run = Run.of(record, training_set, validation_set)
         network = _initial_network(record, start, resuming=False)  # before anything is written: fetching weights can fail
         save_run(output, run)
+    if not has_sample(output):  # nor has a run that was killed between the two
         sample = save_sample(output, validation_set.samples)
         tell(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
     return Trainer(output, run, network, training_set, validation_set, console).run()
@@ -116,6 +124,10 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
     stored = run.record.training.settings
     if given is None or given == stored:
         return stored
+    if given.preset == "auto":
+        given = given.model_copy(update={"preset": stored.preset})
+    if given.preset != "auto":  # as it is stored by a RetinaJ that knew no presets
+        given, _ = with_preset(given, gpu=False)
     # How many epochs fit, and which precision is best, was decided when the run began.
     decided = {name: getattr(given, name) or getattr(stored, name) for name in ("epochs", "precision")}
     given = given.model_copy(update=decided)

@@ -21,6 +21,7 @@ from retinaj.network.untyped import tf
 from retinaj.training.budget import Pace
 from retinaj.training.console import TrainingConsole
 from retinaj.training.data import WindowSource
+from retinaj.training.explosion import LossWatch
 from retinaj.training.freezing import freeze
 from retinaj.training.history import EpochRow, History
 from retinaj.training.image_store import ImageStore
@@ -57,6 +58,7 @@ class Trainer:
         freeze(self._network, self._settings)
         self._average = build_network(record.network)
         self._average.set_weights(self._network.get_weights())
+        self._start = self._average.get_weights()
         self._optimizer = build_optimizer(self._settings, self._network)
         store = ImageStore(record)
         self._windows = WindowSource(training.samples, record, store)
@@ -156,6 +158,7 @@ class Trainer:
 
     def _epoch(self, epoch: int, history: History, screen: TrainingConsole) -> None:
         began, before = time.perf_counter(), self._progress
+        watch = LossWatch(self._windows.steps, before.first_loss, before.lowest_loss)
         losses: list[StepLosses] = []
         times: list[float] = []
         step, rate, steps = before.step, 0.0, self._windows.steps * screen.epochs
@@ -163,14 +166,17 @@ class Trainer:
         for batch in self._windows.epoch(epoch):
             rate = learning_rate(self._settings, step, steps, before.rate_factor)
             losses.append(self._step(batch, rate, step))
-            self._require_finite(losses[-1].total, epoch, step)
             step += 1
+            if trouble := watch.add(losses[-1].total):
+                raise RetinaJError(self._give_up(f"The loss {trouble} in epoch {epoch}, step {step}"))
             now = time.perf_counter()
             times.append(now - last)
             last = now
             seconds = before.seconds + now - began
             screen.step(epoch, step, losses[-1].total, seconds / step * (steps - step))
         val_loss, result = self._validator()
+        if not math.isfinite(val_loss):  # its last step spoilt the weights
+            raise RetinaJError(self._give_up(f"The validation loss became {val_loss} after epoch {epoch}"))
         seconds = before.seconds + time.perf_counter() - began
         # Without an object in the validation images there is no AP, and the latest weights are the best guess.
         ap, ap50 = result.overall.ap, result.overall.ap50
@@ -191,6 +197,8 @@ class Trainer:
             seconds_per_step=median(times),
             rate_factor=factor,
             rate_epoch=epoch if factor != before.rate_factor else before.rate_epoch,
+            first_loss=watch.first,
+            lowest_loss=watch.lowest,
         )
         row = EpochRow(epoch, step, seconds, rate, class_loss + box_loss, class_loss, box_loss, val_loss, ap, ap50)
         try:
@@ -241,16 +249,21 @@ class Trainer:
         unfinished = progress.epoch < (self._settings.epochs or 0)
         return bool(patience) and unfinished and progress.epoch - progress.best_epoch >= patience
 
-    def _require_finite(self, loss: float, epoch: int, step: int) -> None:
-        if math.isfinite(loss):
-            return
-        kept = f"; the best model so far is in {self._output}" if self._progress.best_epoch else ""
-        message = (
-            f"The loss became {loss} in epoch {epoch}, step {step + 1}{kept}. Train again with a lower --learning-rate "
-            f"(now {self._settings.learning_rate:g}) or a larger --batch-size (now {self._settings.batch_size})."
+    def _give_up(self, what: str) -> str:
+        """Leave the last good weights in the output folder; what to tell the user, of whose run `what` happened."""
+        settings, progress = self._settings, self._progress
+        if progress.best_epoch:
+            kept = f"the best model so far, of epoch {progress.best_epoch}; --weights-from {self._output} starts from it"
+        else:
+            self._average.set_weights(self._start)
+            save_model(self._output, self._described(progress), self._average)
+            kept = "the weights that training began with"
+        line = (
+            f"{what}. {self._output} holds {kept}. Train again, into a new folder, with a lower --learning-rate (now "
+            f"{settings.learning_rate:g}) or a larger --batch-size (now {settings.batch_size})."
         )
-        self._log.error(message)
-        raise RetinaJError(message)
+        self._log.error(line)
+        return line
 
     def _advice_on_memory(self) -> str:
         settings, window = self._settings, self._record.training.window
