@@ -54,7 +54,8 @@ def read_cluster(text: str | None) -> Cluster | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RetinaJError(
             f"The environment variable {VARIABLE} does not say which machines train together "
-            f"({type(error).__name__}: {error}). Expected JSON such as {_EXAMPLE}, with another index on each machine; unset it to train on this one alone."
+            f"({type(error).__name__}: {error}). Expected JSON such as {_EXAMPLE}, with another index on each machine; unset "
+            "it to train on this one alone."
         ) from error
     addresses = tuple(address for each in _ROLES for address in tasks.get(each, ()))
     if len(set(addresses)) != len(addresses):

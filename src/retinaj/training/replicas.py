@@ -208,7 +208,8 @@ def find_replicas(devices: int | None, batch_size: int, say: Callable[[str], Non
     count = devices or min(len(found), batch_size)
     if devices is None and count < len(found):
         say(
-            f"Note: training on {count} of {len(found)} GPUs, one for each window of a batch. --batch-size {len(found)} uses all."
+            f"Note: training on {count} of {len(found)} GPUs, one for each window of a batch; --batch-size {len(found)} uses "
+            "all."
         )
     if count == 1:
         return Replicas()
