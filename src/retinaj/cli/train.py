@@ -10,7 +10,7 @@ import typer
 from retinaj.augmentation import AugmentationConfig
 from retinaj.augmentation.strengths import list_strengths, parse_strengths
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
-from retinaj.cli.common import Annotations, Images, Names, Validation, console, validation_choice
+from retinaj.cli.common import Annotations, Images, Names, Validation, console, say, validation_choice
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.cli.setting_options import NONE_GIVEN, GivenSettings, with_settings
 from retinaj.errors import RetinaJError
@@ -39,6 +39,9 @@ def train(
     ] = None,
     given: GivenSettings = NONE_GIVEN,
     augment: Augment = None,
+    devices: Annotated[
+        int | None, typer.Option(help="GPUs to train on, of each machine: see docs/several-gpus.md. \\[default: all]")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in OUTPUT.")] = False,
     format_name: Format = None,
     classes: Classes = None,
@@ -50,14 +53,20 @@ def train(
     z: Slices = None,
 ) -> None:
     """Train a model on annotated images."""
+    from retinaj.training.cluster import leads, this_cluster
     from retinaj.training.run_folder import load_run
 
     share, validation_list = validation_choice(validation)
     chosen = {**given, **({} if share is None else {"validation": share})}
+    cluster = this_cluster()
+    if cluster is not None:  # before a model is loaded
+        from retinaj.training.replicas import join_machines
+
+        join_machines(say, devices)
     # The command line knows how to read packages, the core does not: see retinaj.cli.
     start = context.obj(weights_from) if weights_from is not None else None
     tied = start.settings() if start is not None else {}
-    base = load_run(output).record.training.settings.model_dump() if resume else tied
+    base = load_run(output).record.training.settings.model_dump() if resume and leads(cluster) else tied
     if augment:
         recorded = base.get("augmentation")
         chosen["augmentation"] = parse_strengths(
@@ -79,6 +88,7 @@ def train(
         reading=reading(format_name, classes, columns, class_from),
         start=start,
         resume=resume,
+        devices=devices,
         console=console,
     )
 

@@ -50,3 +50,8 @@ class TrainingConsole:
             highlight=False,
             soft_wrap=True,
         )
+
+
+def tell(console: Console, line: str) -> None:
+    """Tell the user one line, as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -65,12 +65,13 @@ class WindowSource:
         sampled = settings.balance == "sampling"
         self._repeats = repeat_factors(samples, record.network.num_classes) if sampled else np.ones(len(samples))
 
-    def epoch(self, number: int) -> Any:
+    def epoch(self, number: int, share: slice = slice(None)) -> Any:
         """The batches of one epoch (from 1), each a window float32 [batch, side, side, channel], labels int32 [batch, A]
-        and boxes float32 [batch, A, 4] as `Targets` has them."""
+        and boxes float32 [batch, A, 4] as `Targets` has them; of each batch, only the `share` that this machine trains on."""
         settings, side = self._record.training.settings, self._record.training.window
         count = self.steps * settings.batch_size
         order = self.order(number, count)
+        positions = np.arange(count).reshape(self.steps, settings.batch_size)[:, share]
 
         def make(position: NDArray[np.int64]) -> _Window:
             try:
@@ -87,9 +88,9 @@ class WindowSource:
             return image, label, boxes
 
         return (
-            tf.data.Dataset.range(count)
+            tf.data.Dataset.from_tensor_slices(positions.ravel())
             .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .batch(settings.batch_size, drop_remainder=True)
+            .batch(positions.shape[1], drop_remainder=True)
             .prefetch(_PREFETCH)
         )
 

@@ -46,3 +46,14 @@ def backbone_layers(network: Any, backbone: BackboneName) -> list[tuple[Any, int
         if stage < 5 and layer.name == last_layer_of_stage(backbone, stage):
             stage += 1
     return staged
+
+
+def moving_averages(network: Any) -> list[Any]:
+    """The variables of a network that follow its activations, not a gradient: those of BatchNorm that is not frozen."""
+    found: list[Any] = []
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            found += moving_averages(layer)
+        elif isinstance(layer, layers.BatchNormalization) and layer.trainable:
+            found += [layer.moving_mean, layer.moving_variance]
+    return found

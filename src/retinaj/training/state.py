@@ -7,13 +7,14 @@ import math
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path
+from retinaj.training.updates import Updates
 
 STATE_FILE = "state.npz"
 
@@ -48,37 +49,54 @@ class Progress:
 
 
 def save_state(
-    folder: Path, progress: Progress, image_loss: NDArray[np.float32], network: Any, average: Any, optimizer: Any
+    folder: Path, progress: Progress, image_loss: NDArray[np.float32], network: Any, average: Any, updates: Updates
 ) -> None:
     """Write the state of a run, replacing the previous one only when it is complete."""
+    with atomic_path(folder / STATE_FILE) as temporary, temporary.open("wb") as stream:
+        write_state(stream, progress, image_loss, network, average, updates)
+
+
+def write_state(
+    stream: BinaryIO, progress: Progress, image_loss: NDArray[np.float32], network: Any, average: Any, updates: Updates
+) -> None:
+    """Write the state of a run to a binary stream."""
     arrays: dict[str, NDArray[np.generic]] = {"progress": np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)}
     arrays["image_loss"] = image_loss
-    for kind, variables in _variables(network, average, optimizer).items():
+    for kind, variables in _variables(network, average, updates).items():
         arrays |= {f"{kind}{index}": np.asarray(variable) for index, variable in enumerate(variables)}
-    with atomic_path(folder / STATE_FILE) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+    np.savez(stream, allow_pickle=False, **arrays)
 
 
-def load_state(folder: Path, image_loss: NDArray[np.float32], network: Any, average: Any, optimizer: Any) -> Progress:
-    """Set the images' losses, network, average and optimizer to the saved state.
+def load_state(folder: Path, image_loss: NDArray[np.float32], network: Any, average: Any, updates: Updates) -> Progress:
+    """Set the images' losses, network, average and updates to the saved state.
 
     Raises:
         RetinaJError: if the file is damaged or belongs to another network.
     """
     path = folder / STATE_FILE
     try:
-        with np.load(path, allow_pickle=False) as file:
-            progress = Progress(**json.loads(file["progress"].tobytes()))
-            image_loss[:] = file["image_loss"]
-            for kind, variables in _variables(network, average, optimizer).items():
-                for index, variable in enumerate(variables):
-                    variable.assign(file[f"{kind}{index}"])
+        with path.open("rb") as stream:
+            return read_state(stream, image_loss, network, average, updates)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise RetinaJError(
             f"{path} cannot be used to resume: {error}. Train into a new folder, or restore the file from a copy."
         ) from error
+
+
+def read_state(stream: BinaryIO, image_loss: NDArray[np.float32], network: Any, average: Any, updates: Updates) -> Progress:
+    """Set the images' losses, network, average and updates to what `write_state` wrote.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile: if that is damaged or of another network.
+    """
+    with np.load(stream, allow_pickle=False) as file:
+        progress = Progress(**json.loads(file["progress"].tobytes()))
+        image_loss[:] = file["image_loss"]
+        for kind, variables in _variables(network, average, updates).items():
+            for index, variable in enumerate(variables):
+                variable.assign(file[f"{kind}{index}"])
     return progress
 
 
-def _variables(network: Any, average: Any, optimizer: Any) -> dict[str, list[Any]]:
-    return {"network": network.variables, "average": average.variables, "optimizer": optimizer.variables}
+def _variables(network: Any, average: Any, updates: Updates) -> dict[str, list[Any]]:
+    return {"network": network.variables, "average": average.variables, "optimizer": updates.variables}

@@ -15,12 +15,21 @@ from retinaj.network.losses import ciou_loss, focal_loss, giou_loss, positives, 
 from retinaj.network.retinanet import flatten_levels
 from retinaj.network.untyped import ops, tf
 from retinaj.training.balance import class_weights
+from retinaj.training.freezing import moving_averages
+from retinaj.training.replicas import Replicas
+from retinaj.training.updates import Updates
 
 
 class Losses:
-    """Class and box loss of a model's outputs, normalised by the batch's positive anchors."""
+    """Class and box loss of a model's outputs, normalised by the batch's positive anchors.
 
-    def __init__(self, record: ModelRecord) -> None:
+    Args:
+        record: of the model.
+        replicas: the batch is that of all its devices.
+    """
+
+    def __init__(self, record: ModelRecord, replicas: Replicas) -> None:
+        self._replicas = replicas
         self._settings = record.training.settings
         self._classes = record.network.num_classes
         self._box_loss = {"giou": giou_loss, "ciou": ciou_loss, "smooth_l1": smooth_l1_loss}[self._settings.box_loss]
@@ -38,7 +47,7 @@ class Losses:
         """
         settings = self._settings
         positive = positives(label)
-        count = ops.maximum(ops.sum(positive), 1.0)  # an image without objects has no positive anchor
+        count = ops.maximum(self._replicas.sum(ops.sum(positive)), 1.0)  # an image without objects has no positive anchor
         # In mixed precision the network's outputs are bfloat16, whose 8 bits are too few for a sum over thousands of anchors.
         logits = ops.cast(flatten_levels(outputs["class_logits"], self._classes), "float32")
         deltas = ops.cast(flatten_levels(outputs["box_deltas"], 4), "float32")
@@ -81,47 +90,63 @@ class TrainingStep:
         record: of the model.
         network: trained in place.
         average: the twin that holds the exponential moving average of the weights.
-        optimizer: made by `retinaj.training.optimizers.build_optimizer`.
+        updates: change the network's weights by gradients.
+        replicas: the devices that share each batch; the networks were made in its scope.
     """
 
-    def __init__(self, record: ModelRecord, network: Any, average: Any, optimizer: Any) -> None:
+    def __init__(self, record: ModelRecord, network: Any, average: Any, updates: Updates, replicas: Replicas) -> None:
         side = record.training.window
         self._anchors = tf.constant(anchor_grid(record.network.anchors, side, side))
-        self._losses = Losses(record)
-        self._network, self._average, self._optimizer = network, average, optimizer
-        self._ema = record.training.settings.ema
-        self._compiled: Any = tf.function(self._step)
+        self._losses = Losses(record, replicas)
+        self._network, self._average, self._updates, self._replicas = network, average, updates, replicas
+        self._settings = record.training.settings
+        self._compiled: Any = tf.function(self._on_all)
 
     def __call__(self, batch: tuple[Any, Any, Any], rate: float, step: int) -> StepLosses:
         """Train on one batch.
 
         Args:
-            batch: of `WindowSource.epoch`.
+            batch: of `WindowSource.epoch`, this machine's share.
             rate: the learning rate.
             step: finished steps; a young average follows the weights quickly.
         """
-        self._optimizer.learning_rate.assign(rate)
-        decay = min(self._ema, (1 + step) / (10 + step))
-        class_loss, box_loss = (part.numpy() for part in self._compiled(*batch, tf.constant(decay, tf.float32)))
+        self._updates.set_rate(rate)
+        decay = min(self._settings.ema, (1 + step) / (10 + step))
+        parts = self._replicas.split(batch, self._settings.batch_size)
+        losses = self._compiled(parts, tf.constant(decay, tf.float32), self._updates.completes(step))
+        class_loss, box_loss = (part.numpy() for part in losses)
         return StepLosses(float(class_loss.sum()), float(box_loss.sum()), class_loss + box_loss)
 
-    def _step(self, image: Any, label: Any, boxes: Any, decay: Any) -> tuple[Any, Any]:
+    def _on_all(self, parts: tuple[Any, ...], decay: Any, completes: bool) -> tuple[Any, Any]:
+        return self._replicas.run(self._step, (*parts, decay, completes))
+
+    def _step(self, first: Any, image: Any, label: Any, boxes: Any, decay: Any, completes: bool) -> tuple[Any, Any]:
         variables = self._network.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self._network(image, training=True)
             class_loss, box_loss = self._losses(outputs, self._anchors, label, boxes)
             loss = ops.sum(class_loss) + ops.sum(box_loss)
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        self._updates.take(self._replicas.sum(tape.gradient(loss, variables)), completes)
+        self._share_statistics()
         for mean, variable in zip(self._average.variables, self._network.variables, strict=True):
             mean.assign(mean * decay + variable * (1 - decay))
-        return class_loss, box_loss
+        return tuple(self._replicas.whole(part, first, self._settings.batch_size) for part in (class_loss, box_loss))
+
+    def _share_statistics(self) -> None:
+        """BatchNorm normalises each device's share by itself; its moving averages are brought together, so that all devices
+        stay one network."""
+        moved = moving_averages(self._network)
+        if self._replicas.count > 1 and moved:
+            means = self._replicas.mean([tf.convert_to_tensor(each) for each in moved])
+            for variable, mean in zip(moved, means, strict=True):
+                variable.assign(mean)
 
 
 class ValidationStep:
     """The loss and the detections of a network on one whole image."""
 
     def __init__(self, record: ModelRecord, network: Any) -> None:
-        config, losses = record.network, Losses(record)
+        config, losses = record.network, Losses(record, Replicas())
 
         def step(image: Any, anchors: Any, label: Any, boxes: Any) -> tuple[Any, Any]:
             outputs = network(image, training=False)

@@ -12,19 +12,21 @@ from retinaj.annotations import Reading
 from retinaj.errors import RetinaJError
 from retinaj.files import remove_unfinished, require_absent
 from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
-from retinaj.network.retinanet import build_network
-from retinaj.network.untyped import keras
 from retinaj.notes import shortly
+from retinaj.training.console import tell
+from retinaj.training.following import follow
+from retinaj.training.initial_network import initial_network
 from retinaj.training.leakage_warning import leakage_lines
 from retinaj.training.plan import plan_model
-from retinaj.training.precision import best_precision, has_gpu, precision
+from retinaj.training.precision import best_precision, has_gpu
 from retinaj.training.presets import preset_line, with_preset
+from retinaj.training.replicas import Replicas, find_replicas, join_machines
 from retinaj.training.run_folder import Run, has_sample, load_run, require_same_images, save_run, save_sample
 from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint, require_same_start
 from retinaj.training.state import STATE_FILE
-from retinaj.training.trainer import Trainer, tell
+from retinaj.training.trainer import Trainer
 
 
 def train(
@@ -38,6 +40,7 @@ def train(
     reading: Reading | None = None,
     start: StartingPoint | None = None,
     resume: bool = False,
+    devices: int | None = None,
     console: Console | None = None,
 ) -> ModelRecord:
     """Train a RetinaNet on annotated images.
@@ -55,69 +58,73 @@ def train(
         start: a trained model to start from, instead of random or ImageNet weights. Its network with its anchors, and its
             normalisation, are taken over; classes may differ. On `resume` it may be left out.
         resume: continue the run that was interrupted in `output`, exactly as if it had not been.
+        devices: GPUs to train on, of each machine; default: all. Several machines train together where the environment
+            variable TF_CONFIG names them: each is to be given the same images and annotations; the settings and `output` of
+            the first hold, and only it writes.
         console: where progress is shown; default: standard error.
 
     Returns:
-        The record of the best model, which lies in `output`.
+        The record of the best model, which lies in `output` (of the first machine).
 
     Raises:
-        RetinaJError: if images or annotations cannot be used, the output exists, the run cannot be resumed, or the loss
-            ceased to be a number.
+        RetinaJError: if images or annotations cannot be used, the output exists, the run cannot be resumed, the loss
+            ceased to be a number, or another machine of the run ended.
         KeyboardInterrupt: on Ctrl-C, after a usable model was left in `output`.
     """
     output = Path(output)
     console = console or Console(stderr=True)
-    run = load_run(output) if resume else None
-    has_state = (output / TRAINING_FOLDER / STATE_FILE).is_file()
-    if run is not None:
-        settings = _stored_settings(run, settings)
-        require_same_start(run.record, start, has_state=has_state, folder=output)
-    else:
-        require_absent(output)
-        settings = settings or TrainingSettings(**(start.settings() if start else {}))
-    training_set, validation_set = load_sets(
-        images,
-        annotations,
-        names=names,
-        validation=validation,
-        share=settings.validation,
-        seed=settings.seed,
-        reading=reading,
-        planes=settings.planes,
-    )
-    _tell("Note", (*training_set.notes, *validation_set.notes), console)
-    _tell("Warning", (*training_set.warnings, *validation_set.warnings), console)
-    if run is not None:
-        require_same_images(run, training_set, validation_set, output)
-        for folder in (output, output / TRAINING_FOLDER):
-            remove_unfinished(folder)
-        network = _initial_network(run.record, start, resuming=has_state)
-    else:
-        asked = settings
-        settings, decided = with_preset(asked, gpu=has_gpu(), fixed=start.settings() if start else ())
-        tell(console, preset_line(asked, settings, decided))
-        for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
-            tell(console, line)
-        settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
-        record = plan_model(output.name, training_set, validation_set, settings, lambda line: tell(console, line), start)
-        run = Run.of(record, training_set, validation_set)
-        network = _initial_network(record, start, resuming=False)  # before anything is written: fetching weights can fail
-        save_run(output, run)
-    if not has_sample(output):  # nor has a run that was killed between the two
-        sample = save_sample(output, validation_set.samples)
-        tell(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
-    return Trainer(output, run, network, training_set, validation_set, console).run()
-
-
-def _initial_network(record: ModelRecord, start: StartingPoint | None, *, resuming: bool) -> Any:
-    """The network with the weights that its seed gives, or of its starting point; those of a state are set later."""
-    settings = record.training.settings
-    keras.utils.set_random_seed(settings.seed)
-    with precision(settings.precision or "float32"):
-        network = build_network(record.network, imagenet_weights=settings.imagenet_weights and not resuming and start is None)
-    if start is not None and not resuming:
-        start.assign(network, record)
-    return network
+    machines = join_machines(lambda line: tell(console, line), devices)
+    with (machines or Replicas()).explained():
+        if machines is not None and not machines.leads:
+            return follow(images, annotations, machines, names=names, validation=validation, reading=reading, console=console)
+        run = load_run(output) if resume else None
+        has_state = (output / TRAINING_FOLDER / STATE_FILE).is_file()
+        if run is not None:
+            settings = _stored_settings(run, settings)
+            require_same_start(run.record, start, has_state=has_state, folder=output)
+        else:
+            require_absent(output)
+            settings = settings or TrainingSettings(**(start.settings() if start else {}))
+            asked = settings
+            settings, decided = with_preset(asked, gpu=has_gpu(), fixed=start.settings() if start else ())
+            tell(console, preset_line(asked, settings, decided))
+        replicas = machines or find_replicas(devices, settings.batch_size, lambda line: tell(console, line))
+        replicas.shares(settings.batch_size)
+        training_set, validation_set = load_sets(
+            images,
+            annotations,
+            names=names,
+            validation=validation,
+            share=settings.validation,
+            seed=settings.seed,
+            reading=reading,
+            planes=settings.planes,
+        )
+        _tell("Note", (*training_set.notes, *validation_set.notes), console)
+        _tell("Warning", (*training_set.warnings, *validation_set.warnings), console)
+        if run is not None:
+            require_same_images(run, training_set, validation_set, output)
+            for folder in (output, output / TRAINING_FOLDER):
+                remove_unfinished(folder)
+            replicas.told(run.model_dump_json().encode())
+            network = initial_network(run.record, start, replicas, resuming=has_state)
+        else:
+            for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
+                tell(console, line)
+            settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
+            record = plan_model(output.name, training_set, validation_set, settings, lambda line: tell(console, line), start)
+            run = Run.of(record, training_set, validation_set)
+            replicas.told(run.model_dump_json().encode())
+            # Before anything is written: fetching weights can fail.
+            network = initial_network(record, start, replicas, resuming=False)
+            save_run(output, run)
+        if not has_sample(output):  # nor has a run that was killed between the two
+            sample = save_sample(output, validation_set.samples)
+            tell(
+                console,
+                f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.",
+            )
+        return Trainer(output, run, network, training_set, validation_set, console, replicas).run()
 
 
 def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettings:

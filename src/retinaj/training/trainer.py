@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from retinaj.counting import counted
@@ -19,17 +24,18 @@ from retinaj.model_folder import TRAINING_FOLDER, ModelRecord, read_record, save
 from retinaj.network.retinanet import build_network
 from retinaj.network.untyped import tf
 from retinaj.training.budget import Pace
-from retinaj.training.console import TrainingConsole
+from retinaj.training.console import TrainingConsole, tell
 from retinaj.training.data import WindowSource
 from retinaj.training.explosion import LossWatch
 from retinaj.training.freezing import freeze
 from retinaj.training.history import EpochRow, History
 from retinaj.training.image_store import ImageStore
-from retinaj.training.optimizers import build_optimizer
+from retinaj.training.replicas import Replicas
 from retinaj.training.run_folder import Run, open_log, save_run
 from retinaj.training.schedule import learning_rate, plateau_factor
-from retinaj.training.state import STATE_FILE, Progress, load_state, save_state
+from retinaj.training.state import STATE_FILE, Progress, load_state, read_state, save_state, write_state
 from retinaj.training.step import StepLosses, TrainingStep
+from retinaj.training.updates import Updates
 from retinaj.training.validation import Validator
 from retinaj.weights_file import network_arrays, write_arrays
 
@@ -43,30 +49,55 @@ class Trainer:
     Args:
         output: the model folder, in which the run's plan lies.
         run: the plan.
-        network: made for it, with the weights to start from; the weights of a state in `output` replace them.
+        network: made for it in the scope of `replicas`, with the weights to start from; the weights of a state in `output`
+            replace them.
         training, validation: the images.
         console: where progress is shown.
+        replicas: the devices to train on; of several machines, only the first reads and writes `output`.
     """
 
-    def __init__(self, output: Path, run: Run, network: Any, training: Dataset, validation: Dataset, console: Console) -> None:
+    def __init__(
+        self,
+        output: Path,
+        run: Run,
+        network: Any,
+        training: Dataset,
+        validation: Dataset,
+        console: Console,
+        replicas: Replicas,
+    ) -> None:
         record = run.record
         self._output, self._record, self._network, self._console = output, record, network, console
         self._folder = output / TRAINING_FOLDER
         self._settings = record.training.settings
         self._run = run
-        self._log = open_log(output)
+        self._replicas, self._share = replicas, replicas.share(self._settings.batch_size)
+        self._log = open_log(output) if replicas.leads else logging.Logger("retinaj.training")
         freeze(self._network, self._settings)
-        self._average = build_network(record.network)
+        with replicas.scope():
+            self._average = build_network(record.network)
+            self._updates = Updates(self._settings, self._network)
         self._average.set_weights(self._network.get_weights())
         self._start = self._average.get_weights()
-        self._optimizer = build_optimizer(self._settings, self._network)
         store = ImageStore(record)
         self._windows = WindowSource(training.samples, record, store)
         self._validator = Validator(validation.samples, record, store, self._average)
-        self._step = TrainingStep(record, self._network, self._average, self._optimizer)
+        self._step = TrainingStep(record, self._network, self._average, self._updates, replicas)
         self._progress = Progress()
-        if (self._folder / STATE_FILE).is_file():
-            self._progress = load_state(self._folder, self._windows.image_loss, self._network, self._average, self._optimizer)
+        if replicas.leads and (self._folder / STATE_FILE).is_file():
+            self._progress = load_state(self._folder, *self._state())
+        if replicas.machines > 1:
+            self._begin_alike()
+
+    def _state(self) -> tuple[NDArray[np.float32], Any, Any, Updates]:
+        return self._windows.image_loss, self._network, self._average, self._updates
+
+    def _begin_alike(self) -> None:
+        """Start all machines from the first one's state."""
+        stream = io.BytesIO()
+        if self._replicas.leads:
+            write_state(stream, self._progress, *self._state())
+        self._progress = read_state(io.BytesIO(self._replicas.told(stream.getvalue())), *self._state())
 
     def run(self) -> ModelRecord:
         """Train to the end, and return the record of the best model, which lies in the output folder.
@@ -86,7 +117,7 @@ class Trainer:
         self._say(self._windows.counts.words(self._windows.steps * settings.batch_size, settings.augmentation))
         if self._progress.epoch:
             self._say(f"Resuming after epoch {self._progress.epoch} of {settings.epochs}.")
-        history = History(self._folder, self._progress.epoch)
+        history = History(self._folder, self._progress.epoch) if self._replicas.leads else None
         try:
             epochs = self._decide_epochs()
             screen = TrainingConsole(self._console, epochs)
@@ -95,17 +126,26 @@ class Trainer:
                     if self._is_exhausted():
                         break
                     self._epoch(epoch, history, screen)
+            self._replicas.told(b"")  # none ends while another still needs it
         except KeyboardInterrupt as interruption:
+            if not self._replicas.leads:
+                raise KeyboardInterrupt("the other machines of this run will notice, and stop too.") from interruption
             interruption.add_note(self._leave_usable_model())
             raise
         except tf.errors.ResourceExhaustedError as error:
             raise RetinaJError(self._advice_on_memory()) from error
         except tf.errors.OpError as error:
-            if self._windows.error is None:
+            if self._windows.error is not None:
+                raise self._windows.error from error
+            lost = self._replicas.lost(error)
+            if lost is None:
                 raise
-            raise self._windows.error from error
+            if self._replicas.leads:
+                self._leave_usable_model()
+            raise lost from error
         finally:
-            history.close()
+            if history is not None:
+                history.close()
             for handler in self._log.handlers:
                 handler.close()
         progress = self._progress
@@ -116,14 +156,14 @@ class Trainer:
             f"{progress.best_epoch}, AP@.5 {progress.best_ap50:.3f}, AP@.5:.95 {progress.best_ap:.3f} on the validation "
             f"images. The model is in {self._output}."
         )
-        return read_record(self._output)
+        return read_record(self._output) if self._replicas.leads else self._described(progress)
 
     def _decide_epochs(self) -> int:
         """The number of epochs, fitted to the time that there is unless it was given; says how long they will take."""
         settings, record = self._settings, self._record
         if self._progress.epoch and settings.epochs is not None:
             return settings.epochs
-        pace, steps = self._measure(), self._windows.steps
+        pace, steps = Pace(*self._of_first(self._measure())), self._windows.steps
         epochs = settings.epochs
         if epochs is None:
             epochs = pace.epochs_within(settings.minutes, steps)
@@ -131,7 +171,8 @@ class Trainer:
             self._record = record.model_copy(update={"training": training})
             self._settings = training.settings
             # Written down before the first step: a resumed run keeps to it, whatever the machine does by then.
-            save_run(self._output, self._run.model_copy(update={"record": self._record}))
+            if self._replicas.leads:
+                save_run(self._output, self._run.model_copy(update={"record": self._record}))
             fit = "fits" if epochs == 1 else "fit"
             self._say(
                 f"{counted(epochs, 'epoch')} {fit} into {settings.minutes:g} minutes on this machine; --epochs or --minutes "
@@ -141,29 +182,42 @@ class Trainer:
         self._say(f"{counted(epochs, 'epoch')} will take about {duration(seconds)} ({pace.step:.3f} s a step).")
         return epochs
 
-    def _measure(self) -> Pace:
-        """Time a few steps and validation images, and put everything back as it was."""
+    def _of_first(self, numbers: Sequence[float | None]) -> list[Any]:
+        """Numbers as the first machine has them: what depends on them must go the same way on all."""
+        return json.loads(self._replicas.told(json.dumps(numbers).encode()))
+
+    def _measure(self) -> tuple[float, float]:
+        """The seconds of a step and of validation, from a few steps and images; everything is put back as it was."""
         models = (self._network, self._average)
-        before = [model.get_weights() for model in models], [variable.numpy() for variable in self._optimizer.variables]
+        before = [model.get_weights() for model in models], [variable.numpy() for variable in self._updates.variables]
         times: list[float] = []
-        for batch, _ in zip(self._windows.epoch(1), range(_MEASURED_STEPS), strict=False):
+        for batch, step in zip(self._windows.epoch(1, self._share), range(_MEASURED_STEPS), strict=False):
             began = time.perf_counter()
-            self._step(batch, 0.0, 0)
+            self._step(batch, 0.0, step)
             times.append(time.perf_counter() - began)
         for model, arrays in zip(models, before[0], strict=True):
             model.set_weights(arrays)
-        for variable, array in zip(self._optimizer.variables, before[1], strict=True):
+        for variable, array in zip(self._updates.variables, before[1], strict=True):
             variable.assign(array)
-        return Pace(median(times[1:] or times), self._validator.seconds())
+        return median(times[1:] or times), self._validator.seconds() if self._replicas.leads else 0.0
 
-    def _epoch(self, epoch: int, history: History, screen: TrainingConsole) -> None:
+    def _validate(self) -> tuple[float, float | None, float | None]:
+        """(loss, AP@.5:.95, AP@.5) as the first machine finds them; the others wait for it."""
+        found: tuple[float | None, ...] = ()
+        if self._replicas.leads:
+            loss, result = self._validator()
+            found = loss, result.overall.ap, result.overall.ap50
+        loss, ap, ap50 = self._of_first(found)
+        return loss, ap, ap50
+
+    def _epoch(self, epoch: int, history: History | None, screen: TrainingConsole) -> None:
         began, before = time.perf_counter(), self._progress
         watch = LossWatch(self._windows.steps, before.first_loss, before.lowest_loss)
         losses: list[StepLosses] = []
         times: list[float] = []
         step, rate, steps = before.step, 0.0, self._windows.steps * screen.epochs
         last = began
-        for batch in self._windows.epoch(epoch):
+        for batch in self._windows.epoch(epoch, self._share):
             rate = learning_rate(self._settings, step, steps, before.rate_factor)
             losses.append(self._step(batch, rate, step))
             step += 1
@@ -174,12 +228,11 @@ class Trainer:
             last = now
             seconds = before.seconds + now - began
             screen.step(epoch, step, losses[-1].total, seconds / step * (steps - step))
-        val_loss, result = self._validator()
+        val_loss, ap, ap50 = self._validate()
         if not math.isfinite(val_loss):  # its last step spoilt the weights
             raise RetinaJError(self._give_up(f"The validation loss became {val_loss} after epoch {epoch}"))
         seconds = before.seconds + time.perf_counter() - began
         # Without an object in the validation images there is no AP, and the latest weights are the best guess.
-        ap, ap50 = result.overall.ap, result.overall.ap50
         best = ap is None or ap > before.best_ap
         ap, ap50 = ap or 0.0, ap50 or 0.0
         class_loss = sum(each.class_loss for each in losses) / len(losses)
@@ -210,13 +263,16 @@ class Trainer:
         self._log.info("%s best=%s", row, best)
         screen.epoch(row, best, left)
 
-    def _save(self, progress: Progress, best: bool, row: EpochRow, history: History) -> None:
+    def _save(self, progress: Progress, best: bool, row: EpochRow, history: History | None) -> None:
+        if history is None:  # the first machine does
+            self._progress = progress
+            return
         if best:
             save_model(self._output, self._described(progress), self._average)
         write_arrays(self._folder / LAST_WEIGHTS_FILE, network_arrays(self._average))
         history.append(row)
         # Last: a run that is resumed from the state before this one drops what it finds beyond it.
-        save_state(self._folder, progress, self._windows.image_loss, self._network, self._average, self._optimizer)
+        save_state(self._folder, progress, *self._state())
         self._progress = progress
 
     def _described(self, progress: Progress) -> ModelRecord:
@@ -256,7 +312,8 @@ class Trainer:
             kept = f"the best model so far, of epoch {progress.best_epoch}; --weights-from {self._output} starts from it"
         else:
             self._average.set_weights(self._start)
-            save_model(self._output, self._described(progress), self._average)
+            if self._replicas.leads:
+                save_model(self._output, self._described(progress), self._average)
             kept = "the weights that training began with"
         line = (
             f"{what}. {self._output} holds {kept}. Train again, into a new folder, with a lower --learning-rate (now "
@@ -282,8 +339,3 @@ class Trainer:
     def _say(self, line: str) -> None:
         self._log.info(line)
         tell(self._console, line)
-
-
-def tell(console: Console, line: str) -> None:
-    """Tell the user one line, as it is."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
