@@ -58,6 +58,7 @@ def model(data: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> 
         (("package", "nowhere", "--output", "new.zip"), "nowhere"),
         (("package", "x", "--output", "new.zip", "--max-boxes", "9"), "Error: --max-boxes is for detectors of other programs"),
         (("imagej", "nowhere.ijm"), "nowhere.ijm"),
+        (("import-tf2", "nowhere", "--output", "new"), "Error: nowhere does not exist"),
     ],
 )
 def test_errors_are_one_line(words: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +128,7 @@ def test_polite_kill_leaves_a_model_that_resumes(data: tuple[Path, Path], tmp_pa
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "evaluate", "predict", "split", "augment", "check", "describe", "package", "demo"]
+    "command", ["train", "evaluate", "predict", "split", "augment", "check", "describe", "package", "demo", "import-tf2"]
 )
 def test_help_shows_the_defaults(command: str) -> None:
     """Square brackets are markup in a help text: an unescaped default is swallowed."""

@@ -12,7 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from tf2_checkpoints import VALUE, SavedModel, save_checkpoint
 from tiny_models import as_image, tiny_record
+from typer.testing import CliRunner
 
+from retinaj.cli import app
 from retinaj.errors import RetinaJError
 from retinaj.importing.checkpoint import Checkpoint, SavedObjects
 from retinaj.importing.pipeline import Pipeline, read_pipeline
@@ -74,13 +76,14 @@ def imported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    saved, log = SavedModel.named(SMALL), list[str]()
+    saved = SavedModel.named(SMALL)
     work = tmp_path_factory.mktemp("small")
-    import_tf2(saved.save(work / "saved"), work / "model", log=log.append)
+    done = CliRunner().invoke(app, ["import-tf2", str(saved.save(work / "saved")), "--output", str(work / "model")])
+    assert done.exit_code == 0, done.output
     record, network = load_network(work / "model")
     pipeline = read_pipeline(saved.folder / "pipeline.config")
     outputs = outputs_of(network, record.network, saved.image)
-    return Folder(saved, pipeline, network, outputs, work / "model", record, tuple(log))
+    return Folder(saved, pipeline, network, outputs, work / "model", record, tuple(done.output.splitlines()))
 
 
 def outputs_of(network: Any, config: NetworkConfig, image: NDArray[np.uint8]) -> dict[str, list[Any]]:
