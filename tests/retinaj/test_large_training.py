@@ -25,6 +25,10 @@ from retinaj.prediction.tiles import find_objects
 from retinaj.training.data import WindowSource
 from retinaj.training.image_store import ImageStore, LargeImage, average_down, middle, whole
 from retinaj.training.large_images import in_large_image
+from retinaj.training.leakage_warning import leakage_lines
+from retinaj.training.plan import plan_model
+from retinaj.training.run_folder import save_sample
+from retinaj.training.settings import TrainingSettings
 from retinaj.training.validation_images import validation_images
 
 CLASSES = ("cell", "no", "µ|x")
