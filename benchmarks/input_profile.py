@@ -54,9 +54,8 @@ def main() -> None:
         source = WindowSource(training.samples, record, ImageStore(record))
         name = folder.resolve().name
         reading, making = parts(source, record, len(training.samples))
-        profiles.append(
-            f"\n{name}: {reading:.1f} ms to read an image, once; of a window, {making}; {rates(source, record)}\n{profile(source, record)}"
-        )
+        times = f"{reading:.1f} ms to read an image, once; of a window, {making}; {rates(source, record)}"
+        profiles.append(f"\n{name}: {times}\n{profile(source, record)}")
         rows += waits(name, source, record, options.steps)
     print("| data | step | windows in it | without waiting, ms | waits, ms | share of the time |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")

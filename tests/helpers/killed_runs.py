@@ -109,7 +109,6 @@ def main() -> None:
     moments: dict[str, Callable[[], object] | None] = {
         "planned, but without its sample": lambda: before_renaming("sample.json"),
         "first model half saved": lambda: before_renaming("model.json"),
-        "all of the first epoch saved but its state": lambda: before_renaming("state.npz"),
         "in the second epoch": in_epoch_two,
         "half of a state": half_a_state,
         "after some seconds": timer.start,

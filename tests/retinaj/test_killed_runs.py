@@ -51,7 +51,6 @@ def test_a_run_that_is_killed_at_any_moment_loses_at_most_an_epoch(repository: P
         ["whole", 0, 2],
         ["planned, but without its sample", -9, 0],
         ["first model half saved", -9, 0],
-        ["all of the first epoch saved but its state", -9, 0],
         ["in the second epoch", -9, 1],
         ["half of a state", -9, 1],
         ["to the end", 0, 2],

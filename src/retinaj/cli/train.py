@@ -106,4 +106,5 @@ def _checked(kind: Any, values: dict[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         option = str(first["loc"][0]).replace("_", "-")
-        raise RetinaJError(f"--{option} is {first['input']!r}: {first['msg']}.") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        raise RetinaJError(f"--{option} is {first['input']!r}: {reason}.") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
 from retinaj.augmentation import AugmentationConfig
 from retinaj.images.plane_choice import AS_STORED, PlaneChoice
@@ -25,7 +24,7 @@ def _levels(value: Any) -> Any:
     elif value is None:
         return None
     if not (isinstance(value, tuple | list) and len(value) == 2 and value[0] <= value[1]):
-        raise PydanticCustomError("levels", "expected the first and last pyramid level, such as 3-7")
+        raise ValueError("expected the first and last pyramid level, such as 3-7")
     return value
 
 
