@@ -33,7 +33,7 @@ SETTINGS = TrainingSettings(
     optimizer="sgd", learning_rate=0.01, hard_images=1.0, clip_norm=1.0,
 )  # fmt: skip
 HELPER = Path(__file__).parents[1] / "helpers" / "train_together.py"
-SECONDS = 240  # a machine that is busy with other things takes many times what a quiet one does
+SECONDS = 500  # a machine that is busy with other things takes many times what a quiet one does
 
 
 @dataclass

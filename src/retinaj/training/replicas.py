@@ -179,7 +179,6 @@ def join_machines(say: Callable[[str], None], devices: int | None = None) -> Rep
     try:
         if devices is not None:
             tf.config.set_visible_devices(gpus[:devices], "GPU")
-        tf.config.set_soft_device_placement(tf.config.get_soft_device_placement())  # refused once TensorFlow is in use
         meet(cluster, say)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:

@@ -126,11 +126,16 @@ class TrainingStep:
             outputs = self._network(image, training=True)
             class_loss, box_loss = self._losses(outputs, self._anchors, label, boxes)
             loss = ops.sum(class_loss) + ops.sum(box_loss)
-        self._updates.take(self._replicas.sum(tape.gradient(loss, variables)), completes)
+        self._updates.take(self._summed(tape.gradient(loss, variables)), completes)
         self._share_statistics()
         for mean, variable in zip(self._average.variables, self._network.variables, strict=True):
             mean.assign(mean * decay + variable * (1 - decay))
         return tuple(self._replicas.whole(part, first, self._settings.batch_size) for part in (class_loss, box_loss))
+
+    def _summed(self, gradients: list[Any]) -> list[Any]:
+        """The gradients of the whole batch; None for weights that the loss does not depend on, above the last pyramid level."""
+        sums = iter(self._replicas.sum([gradient for gradient in gradients if gradient is not None]))
+        return [None if gradient is None else next(sums) for gradient in gradients]
 
     def _share_statistics(self) -> None:
         """BatchNorm normalises each device's share by itself; its moving averages are brought together, so that all devices

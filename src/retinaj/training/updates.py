@@ -46,20 +46,21 @@ class Updates:
         """Change the weights by the gradients of a batch, or keep these for a later one; within a compiled step.
 
         Args:
-            gradients: of all devices' shares together, one for each trainable weight.
+            gradients: of all devices' shares together, one for each trainable weight; None changes nothing.
             completes: see the method of that name.
         """
+        used = [index for index, gradient in enumerate(gradients) if gradient is not None]
         if self._gathered:
-            gradients = [new + old for new, old in zip(gradients, self._gathered, strict=True)]
-            for kept, total in zip(self._gathered, gradients, strict=True):
-                kept.assign(ops.zeros_like(total) if completes else total)
+            for index in used:
+                total = gradients[index] + self._gathered[index]
+                self._gathered[index].assign(ops.zeros_like(total) if completes else total)
+                gradients[index] = total / self._settings.accumulate
         if not completes:
             return
-        if self._gathered:
-            gradients = [total / self._settings.accumulate for total in gradients]
         rate = self._optimizer.learning_rate
         decay = self._settings.weight_decay if self._settings.optimizer != "adam" else 0
-        for gradient, weight in zip(clipped(gradients, self._settings.clip_norm), self._weights, strict=True):
+        short = clipped([gradients[index] for index in used], self._settings.clip_norm)
+        for gradient, weight in zip(short, [self._weights[index] for index in used], strict=True):
             if decay and is_decayed(weight.name):
                 weight.assign_sub(weight * decay * rate)
             self._optimizer.update_step(gradient, weight.value, rate)
