@@ -15,7 +15,7 @@ from retinaj.prediction.detector import DEFAULT_THRESHOLD, limit_words
 from retinaj_bridge.models import Models, OpenedModel
 from retinaj_bridge.recent_models import remember_model
 from retinaj_bridge.server import Answer, Call, Verb
-from retinaj_bridge.verbs import values
+from retinaj_bridge.verbs.checking import number_of, path_of, text_of, words_of
 from retinaj_bridge.wire import Fields
 
 _PIXELS = {"uint8": "<u1", "uint16": "<u2", "int16": "<i2", "float32": "<f4"}
@@ -29,7 +29,7 @@ def open_verb(models: Models) -> Verb:
     """
 
     def answer(fields: Fields, call: Call) -> Answer:
-        path = values.path(fields, "model")
+        path = path_of(fields, "model", "The model")
         call.report(-1, f"opening {path.name}")
         return _described(_opened(models, path))
 
@@ -46,14 +46,13 @@ def detect_verb(models: Models) -> Verb:
     """
 
     def answer(fields: Fields, call: Call) -> Answer:
-        path = values.path(fields, "model")
-        threshold, overlap = values.fraction(fields, "threshold"), values.fraction(fields, "overlap")
-        tiles = values.text(fields, "tiles")
-        if tiles not in ("", "auto"):
-            raise RetinaJError(f"tiles is {tiles[:50]}; expected auto.")
+        path = path_of(fields, "model", "The model")
+        threshold = number_of(fields, "threshold", None)
+        overlap = number_of(fields, "overlap", None)
+        words_of(fields, "tiles", ("auto",))
         plane = _plane(fields)
         opened = _opened(models, path)
-        if values.text(fields, "identity") not in ("", opened.identity):
+        if text_of(fields, "identity") not in ("", opened.identity):
             raise RetinaJError(f"The model {path} was changed while it was in use: run the command again.")
         detector = opened.detector
         call.report(-1, "")  # the last chance to cancel for a while
@@ -93,7 +92,7 @@ def _described(opened: OpenedModel) -> Answer:
 
 
 def _plane(fields: Fields) -> xr.DataArray:
-    kind, shape_text = values.text(fields, "type"), values.text(fields, "shape")
+    kind, shape_text = text_of(fields, "type"), text_of(fields, "shape")
     if kind not in _PIXELS or not re.fullmatch(r"[1-9]\d{0,9}(,[1-9]\d{0,9}){1,2}", shape_text, re.ASCII):
         raise RetinaJError("The pixels that came from ImageJ are not an image.")
     shape = [int(size) for size in shape_text.split(",")]
