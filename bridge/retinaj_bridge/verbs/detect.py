@@ -100,4 +100,6 @@ def _plane(fields: Fields) -> xr.DataArray:
     if len(pixels) != math.prod(shape) * dtype.itemsize:
         raise RetinaJError("The pixels that came from ImageJ are not all there.")
     array = np.frombuffer(pixels, dtype).reshape(shape)
-    return xr.DataArray(array, dims=("c", "y", "x")[-len(shape) :])
+    dims = ("c", "y", "x")[-len(shape) :]
+    # xarray imports Dask and SciPy to find out whether an array is Dask's, half a second for who waits for the first boxes.
+    return xr.DataArray(xr.Variable(dims, array, fastpath=True), dims=dims)
