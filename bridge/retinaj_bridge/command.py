@@ -1,4 +1,4 @@
-"""RetinaJ's commands in the ImageJ of this process: the same plugin as in a Fiji of its own, with the worker in this process."""
+"""RetinaJ's commands in the ImageJ of this process: the same plugin as in a Fiji of its own, and the worker in here."""
 
 from __future__ import annotations
 

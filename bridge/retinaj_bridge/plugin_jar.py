@@ -93,8 +93,8 @@ def _jars(endpoint: str) -> list[Path]:
         reason = re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__
         if isinstance(error, requests.RequestException):
             raise RetinaJError(
-                f"{endpoint}, of which RetinaJ's ImageJ plugin is made, could not be downloaded from Maven Central: {reason}. The "
-                "first start needs a network (behind a proxy, set HTTPS_PROXY); later starts do not."
+                f"{endpoint}, of which RetinaJ's ImageJ plugin is made, could not be downloaded from Maven Central: {reason}. "
+                "The first start needs a network (behind a proxy, set HTTPS_PROXY); later starts do not."
             ) from error
         raise RetinaJError(f"{endpoint}, of which RetinaJ's ImageJ plugin is made, could not be prepared: {reason}.") from error
     folders = (environment.jars_dir, environment.modules_dir)

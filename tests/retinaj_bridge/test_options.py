@@ -25,8 +25,9 @@ def line(options: Any) -> str:
 
 def test_all_options() -> None:
     text = (
-        "model=[/my models/cells.zip] threshold=0.60 overlap=0.30 channel=2 slices=3-7 frames=2 projection=max tiles=512 "
-        "region=selection output=manager,overlay,zip,mask,count file=[/out/a RoiSet.zip] name=[{class} #{number}] groups replace"
+        "model=[/my models/cells.zip] threshold=0.60 overlap=0.30 channel=2 slices=3-7 frames=2 projection=max "
+        "tiles=512 region=selection output=manager,overlay,zip,mask,count "
+        "file=[/out/a RoiSet.zip] name=[{class} #{number}] groups replace"
     )
     assert line(parse(text)) == text
     assert str(field(parse(text), "model")) == "/my models/cells.zip"

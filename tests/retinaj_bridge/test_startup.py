@@ -80,9 +80,8 @@ def test_first_start_without_network(running_imagej: object, tmp_path: Path, com
         https_proxy="http://127.0.0.1:9",
         http_proxy="http://127.0.0.1:9",
     )
-    missing = (
-        "ImageJ (net.imagej:ij:1.54p)" if compiled else "org.eclipse.jdt:ecj:3.38.0, of which RetinaJ's ImageJ plugin is made,"
-    )
+    compiler = "org.eclipse.jdt:ecj:3.38.0, of which RetinaJ's ImageJ plugin is made,"
+    missing = "ImageJ (net.imagej:ij:1.54p)" if compiled else compiler
     assert done.stdout.startswith(f"{missing} could not be downloaded from Maven Central: "), done.stderr
     assert "first start needs a network" in done.stdout
     assert "Traceback" not in done.stderr
