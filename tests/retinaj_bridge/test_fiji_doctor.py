@@ -18,6 +18,7 @@ from retinaj.cli import app
 from retinaj_bridge import client
 from retinaj_bridge.fiji import doctor, fiji_checks, python_probe, worker_trial
 from retinaj_bridge.fiji.doctor import examine
+from retinaj_bridge.fiji.fiji_checks import OLDEST_IMAGEJ
 from retinaj_bridge.fiji.findings import Finding, Grade
 from retinaj_bridge.fiji.folder import FijiFolder
 from retinaj_bridge.fiji.installing import install
@@ -114,7 +115,10 @@ class TestFiji:
 
     def test_imagej_too_old(self, fiji: FijiFolder) -> None:
         (fiji.path / "jars" / "ij-1.54p.jar").rename(fiji.path / "jars" / "ij-1.51n.jar")
-        assert "Version 1.51n is too old: RetinaJ needs 1.53t or later. Let Fiji update itself" in problems(fiji)["ImageJ"]
+        assert (
+            f"Version 1.51n is too old: RetinaJ needs {OLDEST_IMAGEJ} or later. Let Fiji update itself"
+            in problems(fiji)["ImageJ"]
+        )
 
     def test_two_imagejs(self, fiji: FijiFolder) -> None:
         (fiji.path / "jars" / "ij-1.53t.jar").touch()

@@ -16,10 +16,11 @@ from retinaj_bridge.fiji.folder import FijiFolder
 from retinaj_bridge.fiji.installing import require_writable
 from retinaj_bridge.fiji.manifest import FOLDER, compare, read_manifest
 from retinaj_bridge.jvm import java_version
+from retinaj_bridge.plugin_jar import IMAGEJ
 
 # What the plugin is compiled for, and the oldest ImageJ that has all that it calls.
 OLDEST_JAVA = 8
-OLDEST_IMAGEJ = "1.53t"
+OLDEST_IMAGEJ = IMAGEJ.rpartition(":")[2]
 _INSTALL = "Run `retinaj fiji install` again, and restart Fiji."
 _UPDATE = "Let Fiji update itself (Help > Update...), or get a new one from https://fiji.sc."
 _MOST_FILES = 50_000
