@@ -20,8 +20,9 @@ from retinaj_bridge.jvm import java_executable, select_java
 # ImageJ looks for plugins in jars whose name has an underscore.
 JAR_NAME = "RetinaJ_.jar"
 
-# What the plugin is compiled against, and the compiler, a jar itself: a Java without a compiler suffices.
-IMAGEJ = "net.imagej:ij:1.54p"
+# What the plugin is compiled against: the oldest ImageJ that it runs on, which is the one of the last Fiji with Java 8, so that
+# no method is called that came later. And the compiler, a jar itself: a Java without a compiler suffices.
+IMAGEJ = "net.imagej:ij:1.54f"
 COMPILER = "org.eclipse.jdt:ecj:3.38.0"
 # What Fiji's oldest Java still in use can load.
 _TARGET = "1.8"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO
+from typing import Protocol
 
 MAGIC = b"RTJ1"
 _MOST_FIELDS = 100_000
@@ -22,29 +22,42 @@ class WireError(Exception):
     """What came is not a message, or larger than is taken."""
 
 
-def read_message(stream: BinaryIO, *, max_bytes: int) -> Fields | None:
+class Readable(Protocol):
+    """What messages are read from."""
+
+    def read(self, count: int, /) -> bytes:
+        """The next `count` bytes; fewer at the end."""
+        ...
+
+
+def read_message(stream: Readable, *, max_bytes: int) -> Fields | None:
     """The next message, or None if the other side has closed.
 
     Raises:
         WireError: for anything else than a whole message of at most `max_bytes`.
     """
-    head = stream.read(12)
-    if not head:
+    magic = stream.read(4)  # by themselves: whoever speaks another language may not send more before it is answered
+    if not magic:
         return None
-    if len(head) < 12 or head[:4] != MAGIC:
+    if magic != MAGIC:
         raise WireError("not a message of RetinaJ")
-    total, count = struct.unpack(">ii", head[4:])
+    head = stream.read(8)
+    if len(head) < 8:
+        raise WireError("a message breaks off")
+    total, count = struct.unpack(">ii", head)
     if not 4 <= total <= max_bytes or not 0 <= count <= _MOST_FIELDS:
         raise WireError(f"a message of {total} bytes and {count} fields is not taken")
     left = total - 4
     fields: Fields = {}
     for _ in range(count):
-        name, left = _read_bytes(stream, min(left, 4 + _LONGEST_NAME), left)
-        value, left = _read_bytes(stream, left, left)
+        encoded, left = _read_bytes(stream, min(left, 4 + _LONGEST_NAME), left)
         try:
-            fields[name.decode()] = value
+            name = encoded.decode()
         except UnicodeDecodeError as error:
             raise WireError("the name of a field is not UTF-8") from error
+        if name in fields:
+            raise WireError("a message has a field twice")
+        fields[name], left = _read_bytes(stream, left, left)
     if left:
         raise WireError(f"{left} bytes are left over at the end of a message")
     return fields
@@ -69,7 +82,7 @@ def message(fields: Mapping[str, bytes | str | Sequence[str]]) -> bytes:
     return MAGIC + struct.pack(">i", len(body)) + body
 
 
-def _read_bytes(stream: BinaryIO, most: int, left: int) -> tuple[bytes, int]:
+def _read_bytes(stream: Readable, most: int, left: int) -> tuple[bytes, int]:
     length_bytes = stream.read(4)
     if len(length_bytes) < 4:
         raise WireError("a message breaks off")

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from retinaj_bridge.models import Models
 from retinaj_bridge.server import Verb
 from retinaj_bridge.verbs.detect import detect_verb, open_verb
+from retinaj_bridge.verbs.recent import recent_verb
 
 
 def all_verbs(models: Models) -> Mapping[str, Verb]:
     """Every verb by its name."""
-    return {"open": open_verb(models), "detect": detect_verb(models)}
+    return {"open": open_verb(models), "detect": detect_verb(models), "recent": recent_verb()}

@@ -67,7 +67,7 @@ final class Failure {
     private static void tell(String command, String reason) {
         Interpreter interpreter = Interpreter.getInstance();
         if (!isScripted()) {
-            if (IJ.recording()) {
+            if (Recorder.record) {
                 Recorder.setCommand(null); // or ImageJ would record the command without its options
             }
             if (reason != null) {

@@ -11,6 +11,8 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 
 /**
  * A connection to the Python process that holds the models.
@@ -20,7 +22,10 @@ import java.net.SocketTimeoutException;
  * canceled by closing the connection.
  */
 final class Worker implements Closeable {
-    private static final int CONNECT_MILLISECONDS = 2_000;
+    private static final int CONNECT_MILLISECONDS = 5_000;
+    /** A first start after an update compiles Python's files, and a virus scanner looks at each. */
+    private static final int START_SECONDS = 120;
+    private static final int START_PAUSE_MILLISECONDS = 30;
     /** The worker reports several times a second, also while it computes: such a silence means that it hangs. */
     private static final int SILENCE_MILLISECONDS = 60_000;
 
@@ -42,25 +47,81 @@ final class Worker implements Closeable {
      */
     static Worker connect(Progress progress) throws RetinaJException, CanceledException {
         String port = System.getProperty("retinaj.worker.port");
-        if (port == null) {
-            throw new RetinaJException("RetinaJ's worker does not run.");
+        if (port != null) {
+            try {
+                String token = System.getProperty("retinaj.worker.token", "");
+                return open(new WorkerFile(Integer.parseInt(port), token, "", Build.VERSION), progress);
+            } catch (IOException error) {
+                throw new RetinaJException("RetinaJ's worker does not answer: " + error.getMessage() + ".", error);
+            }
         }
+        WorkerFile found = WorkerFile.read();
+        if (found != null && found.version.equals(Build.VERSION)) {
+            try {
+                return open(found, progress);
+            } catch (IOException error) {
+                // It has ended, or the computer was started anew: the file is a leftover.
+                return started(found, progress);
+            }
+        }
+        return started(found, progress);
+    }
+
+    /**
+     * Start a worker, and wait until it listens.
+     *
+     * @param stale what the worker's file says of one that is not to be taken; may be null
+     */
+    private static Worker started(WorkerFile stale, Progress progress) throws RetinaJException, CanceledException {
+        WorkerProcess process = WorkerProcess.start();
+        long until = System.nanoTime() + START_SECONDS * 1_000_000_000L;
+        progress.report(-1, "RetinaJ: starting Python");
+        while (System.nanoTime() < until) {
+            if (progress.isCanceled()) {
+                throw new CanceledException(); // it goes on starting, and is there the next time
+            }
+            int status = process.exitStatus(); // before the look at the file, which is there before it ends
+            WorkerFile found = WorkerFile.read();
+            if (found != null && (status == 0 || !found.isSame(stale))) {
+                try {
+                    return open(found, progress);
+                } catch (IOException error) {
+                    stale = found;
+                }
+            }
+            if (status >= 0) {
+                throw new RetinaJException(process.reason());
+            }
+            pause();
+        }
+        process.destroy();
+        throw new RetinaJException("RetinaJ's worker has not started within " + START_SECONDS + " seconds. Is this computer "
+                + "busy? Run the command again, or `retinaj fiji doctor`.");
+    }
+
+    private static void pause() throws CanceledException {
         try {
-            return open(Integer.parseInt(port), System.getProperty("retinaj.worker.token", ""), progress);
-        } catch (IOException error) {
-            throw new RetinaJException("RetinaJ's worker does not answer: " + error.getMessage() + ".", error);
+            Thread.sleep(START_PAUSE_MILLISECONDS);
+        } catch (InterruptedException error) {
+            Thread.currentThread().interrupt();
+            throw new CanceledException();
         }
     }
 
-    private static Worker open(int port, String token, Progress progress)
-            throws IOException, RetinaJException, CanceledException {
+    /** @throws IOException if there is no worker, or another program listens there */
+    private static Worker open(WorkerFile file, Progress progress) throws IOException, RetinaJException, CanceledException {
         Socket socket = new Socket();
         try {
-            socket.connect(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), port), CONNECT_MILLISECONDS);
+            socket.connect(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), file.port), CONNECT_MILLISECONDS);
             socket.setTcpNoDelay(true);
-            socket.setSoTimeout(SILENCE_MILLISECONDS);
+            socket.setSoTimeout(CONNECT_MILLISECONDS);
             Worker worker = new Worker(socket);
-            worker.call("hello", new Message().put("token", token).put("version", Build.VERSION), progress);
+            Message hello = new Message().put("token", file.token).put("version", Build.VERSION);
+            byte[] proof = worker.exchange("hello", hello, progress).bytes("proof");
+            if (!file.proof.isEmpty() && !MessageDigest.isEqual(proof, file.proof.getBytes(StandardCharsets.UTF_8))) {
+                throw new IOException("another program listens there");
+            }
+            socket.setSoTimeout(SILENCE_MILLISECONDS);
             return worker;
         } catch (IOException | RetinaJException | CanceledException | RuntimeException error) {
             socket.close();
@@ -79,24 +140,7 @@ final class Worker implements Closeable {
      */
     Message call(String verb, Message request, Progress progress) throws RetinaJException, CanceledException {
         try {
-            request.put("verb", verb).write(out);
-            while (true) {
-                Message answer = Message.read(in);
-                switch (answer.text("kind")) {
-                    case "result":
-                        return answer;
-                    case "error":
-                        throw new RetinaJException(answer.text("message"));
-                    default:
-                        if (answer.has("status")) {
-                            progress.report(Double.parseDouble(answer.text("fraction")), answer.text("status"));
-                        }
-                        if (progress.isCanceled()) {
-                            close();
-                            throw new CanceledException();
-                        }
-                }
-            }
+            return exchange(verb, request, progress);
         } catch (SocketTimeoutException error) {
             close();
             throw new RetinaJException("RetinaJ's worker has not answered for a minute. Run the command again.", error);
@@ -106,6 +150,28 @@ final class Worker implements Closeable {
         } catch (IOException error) {
             close();
             throw new RetinaJException("The connection to RetinaJ's worker broke: " + error.getMessage() + ".", error);
+        }
+    }
+
+    private Message exchange(String verb, Message request, Progress progress)
+            throws IOException, RetinaJException, CanceledException {
+        request.put("verb", verb).write(out);
+        while (true) {
+            Message answer = Message.read(in);
+            switch (answer.text("kind")) {
+                case "result":
+                    return answer;
+                case "error":
+                    throw new RetinaJException(answer.text("message"));
+                default:
+                    if (answer.has("status")) {
+                        progress.report(Double.parseDouble(answer.text("fraction")), answer.text("status"));
+                    }
+                    if (progress.isCanceled()) {
+                        close();
+                        throw new CanceledException();
+                    }
+            }
         }
     }
 
