@@ -63,6 +63,7 @@ public final class HeadlessRoiManager {
         JList<Object> names = new JList<>();
         DefaultListModel<Object> model = new DefaultListModel<>();
         names.setModel(model);
+        names.setPrototypeCellValue("0000-0000-0000 "); // as the window's; or each new entry would measure all the others
         set(manager, "list", names);
         set(manager, "listModel", model);
         set(manager, "rois", new ArrayList<Object>());
