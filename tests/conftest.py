@@ -31,6 +31,14 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests leave no trace in the user's own folder of RetinaJ, and find none there; neither do the processes they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETINAJ_HOME", str(tmp_path_factory.mktemp("home") / ".retinaj"))
+        yield
+
+
 @pytest.fixture
 def no_garbage_collection() -> Iterator[None]:
     """For tests that bound processor time: a collection passes over what earlier tests left in the process, millions of objects

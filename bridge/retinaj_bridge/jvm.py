@@ -67,7 +67,7 @@ def java_version(home: Path) -> int | None:
     if found is None:
         try:
             # Java writes its version to the standard error.
-            done = subprocess.run([_executable(home), "-version"], capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run([java_executable(home), "-version"], capture_output=True, text=True, timeout=60, check=False)
         except (OSError, subprocess.SubprocessError):
             return None
         found = re.search(r'version "([^"]+)"', done.stderr)
@@ -78,7 +78,8 @@ def java_version(home: Path) -> int | None:
     return int(numbers[1] if numbers[0] == "1" and len(numbers) > 1 else numbers[0])
 
 
-def _executable(home: Path) -> Path:
+def java_executable(home: Path) -> Path:
+    """The program `java` of the Java in the folder `home`."""
     return home / "bin" / ("java.exe" if sys.platform == "win32" else "java")
 
 
@@ -90,7 +91,7 @@ def _system_java() -> Path | None:
         library = Path(jpype.getDefaultJVMPath())
     except (OSError, ValueError):  # JVMNotFoundException is a ValueError
         return None
-    return next((folder for folder in library.resolve().parents if _executable(folder).is_file()), None)
+    return next((folder for folder in library.resolve().parents if java_executable(folder).is_file()), None)
 
 
 def _suits(home: Path, window: bool) -> bool:

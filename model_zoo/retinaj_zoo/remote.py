@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import re
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path
+from retinaj.user_folders import cache_folder
 from retinaj.weights_file import file_sha256
 
 # Three weight formats of the largest backbone are 0.35 GB.
@@ -63,19 +62,6 @@ def fetch_package(url: str, *, cache: Path | None = None, max_bytes: int = MAX_D
     except (OSError, http.client.HTTPException, ValueError) as error:  # URLError is an OSError
         raise RetinaJError(f"{address} cannot be downloaded to {target.parent}: {error}.") from error
     return target
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: `retinaj` in the user's cache folder, or the folder named by RETINAJ_CACHE."""
-    if chosen := os.environ.get("RETINAJ_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "retinaj"
 
 
 def _download(address: str, target: Path, expected: str, max_bytes: int) -> None:

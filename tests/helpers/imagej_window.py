@@ -98,9 +98,25 @@ class User:
             self.robot.keyRelease(code)
 
     def type_into(self, field: Any, text: str) -> None:
-        """Click into a text field and type over what is there."""
-        self.click(field, lambda: bool(field.isFocusOwner()))
-        self.press("CONTROL", "A")
+        """Click into a text field and type a text instead of what is there.
+
+        Again, if it came out wrong: ImageJ selects all of a field that gets the focus, which on a busy machine may be when
+        the first letters were typed.
+        """
+        for attempt in range(4):
+            self.click(field, lambda: bool(field.isFocusOwner()))
+            time.sleep(0.3 * (attempt + 1))
+            field.setText("")
+            self.type(text)
+            end = time.monotonic() + PATIENCE / 10
+            while time.monotonic() < end:
+                if str(field.getText()) == text:
+                    return
+                time.sleep(0.1)
+        self.picture("typed in vain")
+        raise AssertionError(f"typed {text!r}, and there is {field.getText()!r}")
+
+    def type(self, text: str) -> None:
         key_event = self.java("java.awt.event.KeyEvent")
         for letter in text:
             code = key_event.getExtendedKeyCodeForChar(ord(letter))
@@ -110,7 +126,6 @@ class User:
             self.robot.keyRelease(code)
             if letter.isupper():
                 self.robot.keyRelease(key_event.VK_SHIFT)
-        self.wait(f"{text!r} to be typed", lambda: str(field.getText()) == text)
 
     def labels(self, container: Any) -> str:
         """All texts in a window."""
@@ -146,13 +161,19 @@ class User:
         return None
 
     def choose(self, *path: str) -> None:
-        """Choose from the menu, such as Plugins > RetinaJ > Detect...: posts what the menu posts on a click."""
-        bar = self.java("ij.Menus").getMenuBar()
-        item = next(bar.getMenu(at) for at in range(bar.getMenuCount()) if str(bar.getMenu(at).getLabel()) == path[0])
-        for label in path[1:]:
-            item = next(item.getItem(at) for at in range(item.getItemCount()) if str(item.getItem(at).getLabel()) == label)
+        """Choose from the menu, such as Plugins > RetinaJ > RetinaJ Detect...: posts what the menu posts on a click."""
+        item = self.menu_item(*path)
         event = self.java("java.awt.event.ActionEvent")(item, 1001, item.getActionCommand())
         self.java("java.awt.Toolkit").getDefaultToolkit().getSystemEventQueue().postEvent(event)
+
+    def menu_item(self, *path: str) -> Any:
+        bar = self.java("ij.Menus").getMenuBar()
+        menus = [] if bar is None else [bar.getMenu(at) for at in range(bar.getMenuCount())]
+        item = next((menu for menu in menus if str(menu.getLabel()) == path[0]), None)
+        for label in path[1:]:
+            items = [] if item is None else [item.getItem(at) for at in range(item.getItemCount())]
+            item = next((each for each in items if str(each.getLabel()) == label), None)
+        return item
 
     def run_macro(self, code: str) -> None:
         self.java("ij.macro.MacroRunner")(code)
@@ -181,7 +202,7 @@ def session(user: User) -> dict[str, Any]:
     notes: dict[str, Any] = {}
     ij, model = user.java("ij.IJ"), user.folder / "grey model"
 
-    user.choose("Plugins", "RetinaJ", "Detect...")
+    user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     message = user.window("RetinaJ Detect...")
     notes["without image"] = user.labels(message)
     user.close(message, "OK")
@@ -192,11 +213,10 @@ def session(user: User) -> dict[str, Any]:
     user.window("Recorder").setLocation(650, 5)
 
     # The dialog, by keyboard and mouse; a wrong number first.
-    user.choose("Plugins", "RetinaJ", "Detect...")
+    user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     dialog = user.window("RetinaJ Detect...")
-    fields = list(dialog.getStringFields())
-    user.type_into(fields[0], str(model))
-    user.type_into(fields[1], "abc")
+    user.type_into(dialog.getStringFields().get(0), str(model))
+    user.type_into(dialog.getNumericFields().get(0), "abc")
     user.close(dialog, "OK")
     message = user.wait(
         "the message", lambda: next((w for w in user.windows() if "MessageDialog" in str(w.getClass().getName())), None)
@@ -204,10 +224,9 @@ def session(user: User) -> dict[str, Any]:
     notes["wrong number"] = user.labels(message)
     user.close(message, "OK")
     dialog = user.window("RetinaJ Detect...")
-    fields = list(dialog.getStringFields())
-    notes["typed texts are kept"] = [str(field.getText()) for field in fields]
-    user.type_into(fields[1], "0.55")
-    user.type_into(fields[2], "0.45")
+    notes["typed texts are kept"] = texts_of(dialog)
+    user.type_into(dialog.getNumericFields().get(0), "0.55")
+    user.type_into(dialog.getStringFields().get(1), "0.45")
     user.picture("dialog")
     user.press("ENTER")
     user.gone(dialog)
@@ -223,9 +242,12 @@ def session(user: User) -> dict[str, Any]:
     notes["shows all"] = user.java("ij.WindowManager").getCurrentImage().getCanvas().getShowAllList() is not None
 
     # The second time the dialog knows what was typed; Cancel changes nothing.
-    user.choose("Plugins", "RetinaJ", "Detect...")
+    user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     dialog = user.window("RetinaJ Detect...")
-    notes["remembered"] = [str(field.getText()) for field in dialog.getStringFields()]
+    notes["remembered"] = texts_of(dialog)
+    recent = user.wait("the models used lately", lambda: list_of(dialog.getChoices().get(0))[1:])
+    notes["recent"] = recent
+    notes |= preview(user, dialog)
     if os.environ.get("WINDOW_MANAGER"):
         notes["browsed"] = browse(user, dialog)
     user.close(dialog, "Cancel")
@@ -268,6 +290,35 @@ def session(user: User) -> dict[str, Any]:
     return notes
 
 
+def texts_of(dialog: Any) -> list[str]:
+    """The texts of the model, the threshold and the overlap."""
+    fields = dialog.getStringFields().get(0), dialog.getNumericFields().get(0), dialog.getStringFields().get(1)
+    return [str(field.getText()) for field in fields]
+
+
+def list_of(choice: Any) -> list[str]:
+    return [str(choice.getItem(at)) for at in range(choice.getItemCount())]
+
+
+def preview(user: User, dialog: Any) -> dict[str, Any]:
+    """The preview of two thresholds, and what is on the image when it is switched off, whose overlay the user made."""
+    image = user.java("ij.WindowManager").getCurrentImage()
+    image.setRoi(1, 2, 3, 4)
+    image.setOverlay(user.java("ij.gui.Overlay")(user.java("ij.gui.OvalRoi")(5, 5, 9, 9)))
+    before, roi = image.getOverlay(), image.getRoi()
+    box = dialog.getCheckboxes().lastElement()
+    user.click(box, lambda: bool(box.getState()))
+    sizes: list[int] = []
+    for text in ("0.70", "0.80"):
+        user.type_into(dialog.getNumericFields().get(0), text)
+        user.wait("a preview", lambda: image.getOverlay() != before and int(image.getOverlay().size()) not in sizes)
+        sizes.append(int(image.getOverlay().size()))
+    user.picture("preview")
+    user.click(box, lambda: not bool(box.getState()))
+    user.wait("the user's overlay", lambda: image.getOverlay() == before)
+    return {"previewed": sizes, "roi is kept": image.getRoi() == roi}
+
+
 def browse(user: User, dialog: Any) -> str:
     """Choose the folder of the other model by the button; without a window manager the keys would be lost afterwards."""
     field = dialog.getStringFields().get(0)
@@ -295,8 +346,8 @@ def drive(folder: Path, started: threading.Event) -> None:
     try:
         assert started.wait(PATIENCE)
         user = User(folder)
-        commands = user.java("ij.Menus")
-        user.wait("ImageJ", lambda: commands.getCommands() is not None and commands.getCommands().get("RetinaJ Detect..."))
+        user.wait("ImageJ", lambda: user.java("ij.IJ").getInstance() is not None)
+        user.wait("its menus", lambda: user.menu_item("Plugins", "RetinaJ", "RetinaJ Detect..."))
         notes = session(user)
     except BaseException:
         notes["failure"] = traceback.format_exc()
@@ -313,12 +364,12 @@ def main(folder: Path) -> None:
     from fake_detector import open_fake
 
     import retinaj_bridge
-    from retinaj_bridge import command
+    from retinaj_bridge.hosting import serve_in_process
     from retinaj_bridge.models import Models
 
-    command._MODELS = Models(open_model=open_fake)
     scyjava.config.add_option(f"-Duser.home={folder}")  # where ImageJ keeps its preferences
     started = threading.Event()
+    scyjava.when_jvm_starts(lambda: serve_in_process(Models(open_model=open_fake)))
     scyjava.when_jvm_starts(started.set)
     threading.Thread(target=drive, args=(folder, started), daemon=True).start()
     retinaj_bridge.open_window()

@@ -205,7 +205,9 @@ def test_folder_gives_three_files_for_each_image_and_counts(tmp_path, detector):
         ({}, None, False),
     ]
     names = [f"{name}{end}" for name in "ab" for end in (".csv", "_RoiSet.zip", "_overlay.png")]
-    assert sorted(path.name for path in output.iterdir()) == sorted([*names, "counts.csv", "prediction.json"])
+    assert sorted(path.name for path in output.iterdir()) == sorted(
+        [*names, "counts.csv", "prediction.json", "detections.csv", "contact_sheet.png"]
+    )
     assert (output / "counts.csv").read_text() == "image,cell,debris,error\na.png,1,0,\nb.png,0,0,\n"
     ((*numbers, class_name),) = (row.values() for row in rows(outcomes[0].csv))
     assert [float(number) for number in numbers] == [4.25, 3, 8, 7.5, pytest.approx(0.9)]

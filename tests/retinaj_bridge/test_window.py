@@ -82,7 +82,7 @@ def notes(running_imagej: object, display: str, folder: Path, repository: Path) 
             "DISPLAY": display,
             "WINDOW_MANAGER": "yes" * has_window_manager(),
             "DETECT_FOLDER": str(repository / "macros" / "detect_folder.ijm"),
-            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]),
         },
         capture_output=True,
         text=True,
@@ -126,6 +126,16 @@ def test_typing_errors_are_explained_and_kept(notes: dict[str, Any], folder: Pat
 
 def test_dialog_remembers(notes: dict[str, Any], folder: Path) -> None:
     assert notes["remembered"] == [f"{folder}/grey model", "0.55", "0.45"]
+
+
+def test_dialog_offers_models_used_lately(notes: dict[str, Any], folder: Path) -> None:
+    assert notes["recent"] == [f"fake ({folder}/grey model)"]
+
+
+def test_preview_follows_the_threshold_and_leaves_no_trace(notes: dict[str, Any], expected: Boxes) -> None:
+    assert expected.score is not None
+    assert notes["previewed"] == [int((expected.score >= threshold).sum()) for threshold in (0.7, 0.8)]
+    assert notes["roi is kept"]
 
 
 @pytest.mark.skipif(not has_window_manager(), reason="no window manager: openbox is not there")

@@ -13,9 +13,10 @@ import pytest
 from tiny_models import Packaged, as_image, assert_same_boxes, noise_pixels
 
 from retinaj.errors import RetinaJError
+from retinaj.user_folders import cache_folder
 from retinaj_zoo import open_model
 from retinaj_zoo.info import describe_model
-from retinaj_zoo.remote import cache_folder, fetch_package
+from retinaj_zoo.remote import fetch_package
 
 CONTENT = b"PK content " * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -84,8 +84,17 @@ def _safe_name(annotation: Annotation, content: bytes) -> str:
     name = PureWindowsPath(annotation.image_name).name  # knows both kinds of slashes
     path = PurePosixPath(_UNSAFE.sub("_", name).strip(". "))
     suffix = path.suffix if path.suffix.lower() in suffixes else suffixes[0]
-    stem = (path.stem if path.suffix.lower() in (*suffixes, ".png", ".jpg", ".jpeg") else path.name)[:_MAX_STEM] or "image"
-    return f"_{stem}{suffix}" if _RESERVED.fullmatch(stem) else f"{stem}{suffix}"
+    return safe_stem(path.stem if path.suffix.lower() in (*suffixes, ".png", ".jpg", ".jpeg") else path.name) + suffix
+
+
+def safe_stem(text: str) -> str:
+    """A text as the name of a file on every system, without suffix and at most 60 characters long.
+
+    >>> safe_stem("a/b: c?"), safe_stem("con"), safe_stem(" . ")
+    ('a_b_ c_', '_con', 'image')
+    """
+    stem = _UNSAFE.sub("_", text).strip(". ")[:_MAX_STEM].rstrip(". ") or "image"
+    return f"_{stem}" if _RESERVED.fullmatch(stem) else stem
 
 
 def _unused(name: str, used: dict[str, int]) -> str:

@@ -15,6 +15,7 @@ from retinaj.cli.convert import convert
 from retinaj.cli.demo import demo, example_data
 from retinaj.cli.describe import describe
 from retinaj.cli.evaluate import evaluate
+from retinaj.cli.fiji import app as fiji
 from retinaj.cli.imagej import imagej
 from retinaj.cli.import_tf2 import import_tf2
 from retinaj.cli.info import info
@@ -63,6 +64,7 @@ for _command in (
     example_data,
 ):
     app.command()(with_plain_errors(_command))
+app.add_typer(fiji)
 
 
 def main() -> None:

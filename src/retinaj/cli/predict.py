@@ -18,7 +18,12 @@ from retinaj.prediction.detector import DEFAULT_THRESHOLD, limit_words
 def predict(
     source: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
     model: Model,
-    output: Annotated[Path, typer.Option(help="Folder for CSV, RoiSet.zip and overlay picture of each image.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for CSV, RoiSet.zip and overlay picture of each image, and a table and contact sheet of all."
+        ),
+    ],
     threshold: Threshold = DEFAULT_THRESHOLD,
     overlap: Overlap = None,
     tiles: Tiles = "auto",

@@ -16,15 +16,17 @@ from retinaj.annotations.imagej_roi import write_roi_set
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_path
-from retinaj.images import find_images, is_ome_zarr, open_image
+from retinaj.images import ImageHeader, find_images, is_ome_zarr, open_image, read_header
+from retinaj.prediction.contact_sheet import CONTACT_SHEET, Thumbnail, write_contact_sheet
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
-from retinaj.prediction.outputs import count_classes, write_csv
+from retinaj.prediction.outputs import count_classes, join_csv, read_csv, write_csv
 from retinaj.prediction.overlay import draw_overlay
 from retinaj.prediction.record import SETTINGS_FILE, PredictionRecord, image_state
 from retinaj.prediction.tiles import Found, find_objects
 from retinaj.prediction.tiling import TileChoice
 
 COUNTS_FILE = "counts.csv"
+ALL_BOXES_FILE = "detections.csv"
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,16 @@ def predict(
     axes: str | None = None,
     series: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    outcome_made: Callable[[ImageOutcome], None] | None = None,
+    sheet_progress: Callable[[int, int], None] | None = None,
 ) -> list[ImageOutcome]:
     """Detect objects on one image, or on every image of a folder, and write the results.
 
     For each image, named after it: NAME.csv (see `retinaj.prediction.outputs.write_csv`), NAME_RoiSet.zip for ImageJ's ROI
-    Manager, and NAME_overlay.png. Beside them counts.csv, with the number of objects of each class on each image, and
-    prediction.json, with the settings and the images that are done. Images whose names differ only in the suffix keep it:
-    a_png.csv and a_tif.csv.
+    Manager, and NAME_overlay.png. Beside them counts.csv, with the number of objects of each class on each image;
+    prediction.json, with the settings and the images that are done; and of a folder, when all images are done, detections.csv,
+    with the boxes of all images, and contact_sheet.png, with a thumbnail of each. Images whose names differ only in the suffix
+    keep it: a_png.csv and a_tif.csv.
 
     A run into the output of an interrupted one with the same source and settings goes on where that stopped: images that
     have all three files are not detected again, unless their size or date changed. An image that cannot be read does not
@@ -83,7 +88,9 @@ def predict(
         axes: what the axes of the images are where their files are wrong; see `retinaj.images.read_image`.
         series: which image of files that hold several, from 1.
         progress: called as progress(images done, images in all) before the first and after each image; of a single image, with
-            the numbers of its tiles.
+            the numbers of its tiles. An exception from it stops the run.
+        outcome_made: called with the outcome of each image.
+        sheet_progress: called as progress(thumbnails done, thumbnails in all) while the contact sheet is drawn.
 
     Returns:
         One outcome per image, in natural order of their names; look at `error` of each.
@@ -108,10 +115,14 @@ def predict(
             if progress is not None and of_tiles is None:
                 progress(len(outcomes), len(images))
             outcomes.append(_predict_one(path, name, read, search, record, threshold))
+            if outcome_made is not None:
+                outcome_made(outcomes[-1])
         if progress is not None and of_tiles is None:
             progress(len(outcomes), len(images))
     finally:  # also when interrupted: the counts of what is there
         _write_counts(output / COUNTS_FILE, outcomes, detector.class_names)
+    if images != [source]:
+        _write_summary(output, outcomes, detector.class_names, partial(read_header, axes=axes, series=series), sheet_progress)
     return outcomes
 
 
@@ -126,7 +137,7 @@ def output_names(images: Sequence[Path]) -> list[str]:
     """
     stems = Counter(path.stem.casefold() for path in images)
     names = [path.stem if stems[path.stem.casefold()] == 1 else path.name.replace(".", "_") for path in images]
-    used = {Path(name).stem for name in (COUNTS_FILE, SETTINGS_FILE)}
+    used = {Path(name).stem for name in (COUNTS_FILE, SETTINGS_FILE, ALL_BOXES_FILE, CONTACT_SHEET)}
     for at, name in enumerate(names):
         number = 2
         while names[at].casefold() in used:
@@ -207,3 +218,25 @@ def _write_counts(path: Path, outcomes: Sequence[ImageOutcome], class_names: Seq
         for outcome in outcomes:
             numbers = ["" if outcome.error else outcome.counts.get(name, 0) for name in class_names]
             writer.writerow([outcome.source.name, *numbers, outcome.error or ""])
+
+
+def _write_summary(
+    output: Path,
+    outcomes: Sequence[ImageOutcome],
+    class_names: Sequence[str],
+    header_of: Callable[[Path], ImageHeader],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """All boxes in one table, and the contact sheet."""
+    done = [outcome for outcome in outcomes if outcome.error is None]
+
+    def thumbnail(at: int) -> Thumbnail:
+        header = header_of(done[at].source)
+        boxes = read_csv(done[at].csv, class_names)
+        return Thumbnail(done[at].source.name, (header.width, header.height), done[at].overlay, boxes)
+
+    try:
+        join_csv(output / ALL_BOXES_FILE, ((outcome.source.name, outcome.csv) for outcome in done))
+        write_contact_sheet(output, len(done), thumbnail, class_names, progress=progress)
+    except OSError as error:
+        raise RetinaJError(f"The summary of the results cannot be written to {output}: {error.strerror or error}.") from error

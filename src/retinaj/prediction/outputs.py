@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from retinaj.boxes import Boxes
 from retinaj.errors import RetinaJError
@@ -40,6 +43,50 @@ def write_csv(path: Path, boxes: Boxes) -> None:
                 t, _, z = (boxes.plane[at] + 1).tolist()
                 row += [str(t), str(z)]
             writer.writerow(row)
+
+
+def read_csv(path: Path, class_names: Sequence[str]) -> Boxes:
+    """The boxes in a CSV by `write_csv`; with planes (t, 0, z) where it has them.
+
+    Args:
+        path: the CSV file.
+        class_names: of the model.
+
+    Raises:
+        RetinaJError: if it is not such a file, or has a class that is not among `class_names`.
+    """
+    rows = _rows(path)
+    index = {name: label for label, name in enumerate(class_names)}
+    try:
+        xyxy = np.array([[float(row[name]) for name in COLUMNS[:4]] for row in rows], np.float32).reshape(-1, 4)
+        score = np.array([float(row["score"]) for row in rows], np.float32)
+        label = np.array([index[row["class"]] for row in rows], np.int32)
+        plane = None
+        if rows and "z" in rows[0]:
+            plane = np.array([[int(row["t"]) - 1, 0, int(row["z"]) - 1] for row in rows], np.int32)
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise RetinaJError(f"{path} is not a table of detections of this model: {error}.") from error
+    return Boxes(xyxy, label, tuple(class_names), score, plane)
+
+
+def join_csv(path: Path, tables: Iterable[tuple[str, Path]]) -> None:
+    """Write the rows of many CSV files by `write_csv` into one, with the name of the image in the first column.
+
+    The columns t and z are there always, and empty where an image is no stack.
+
+    Args:
+        path: the CSV file to write, whole or not at all.
+        tables: (name of the image, its CSV) of each.
+
+    Raises:
+        RetinaJError: if one is not such a file.
+    """
+    with atomic_path(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        columns = (*COLUMNS, *PLANE_COLUMNS)
+        writer.writerow(("image", *columns))
+        for image, table in tables:
+            writer.writerows([image, *(row.get(column, "") for column in columns)] for row in _rows(table))
 
 
 def count_classes(path: Path) -> dict[str, int]:

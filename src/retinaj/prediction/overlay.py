@@ -36,7 +36,7 @@ def draw_overlay(image: xr.DataArray, boxes: Boxes) -> Image.Image:
     """
     title = ""
     if boxes.plane is not None:
-        (t, z), boxes = _busiest_plane(boxes)
+        (t, z), boxes = busiest_plane(boxes)
         stack = {axis: at for axis, at in (("t", t), ("z", z)) if axis in image.dims}
         title = ", ".join(f"{axis} {at + 1} of {image.sizes[axis]}" for axis, at in stack.items())
         image = image.isel(stack)
@@ -192,7 +192,7 @@ def _with_legend(picture: Image.Image, boxes: Boxes, colours: Mapping[str, RGB],
     return whole
 
 
-def _busiest_plane(boxes: Boxes) -> tuple[tuple[int, int], Boxes]:
+def busiest_plane(boxes: Boxes) -> tuple[tuple[int, int], Boxes]:
     """(t, z) of the plane with most boxes, the first of equals, and its boxes."""
     if boxes.plane is None or not len(boxes):
         return (0, 0), boxes
