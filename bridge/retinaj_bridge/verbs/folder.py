@@ -13,6 +13,7 @@ from retinaj.prediction.contact_sheet import CONTACT_SHEET
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, limit_words
 from retinaj.prediction.record import SETTINGS_FILE
 from retinaj_bridge.models import Models
+from retinaj_bridge.recent_models import remember_model
 from retinaj_bridge.server import Answer, Call, Verb
 from retinaj_bridge.verbs.checking import number_of, path_of
 from retinaj_bridge.wire import Fields
@@ -44,7 +45,9 @@ def folder_verb(models: Models) -> Verb:
             )
         require_writable(output / SETTINGS_FILE)
         call.report(-1, f"opening {model.name}")
-        detector = models.open(model)
+        opened = models.opened(model)
+        detector = opened.detector
+        remember_model(opened.path, detector.name)
         pace = _Pace()
 
         def progress(done: int, total: int) -> None:
