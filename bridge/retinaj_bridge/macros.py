@@ -13,10 +13,10 @@ import jpype
 
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file
-from retinaj_bridge.command import forget_macro, register
+from retinaj_bridge.command import register
 from retinaj_bridge.console import MacroConsole
 from retinaj_bridge.headless_roi_manager import install_headless_roi_manager
-from retinaj_bridge.jvm import java_class
+from retinaj_bridge.jvm import java_class, private_field
 from retinaj_bridge.startup import start
 
 _SUFFIXES = (".ijm", ".txt")
@@ -93,9 +93,17 @@ def _interpret(path: Path, code: str, argument: str) -> MacroOutcome:
         thread.start()
         _wait_for(run, thread, interpreter)
     if run.reason is not None:
-        forget_macro()
+        _forget_macro()
         raise RetinaJError(f"{path.name} stopped: {run.reason}")
     return MacroOutcome(run.returned, console.printed)
+
+
+def _forget_macro() -> None:
+    """Clear what ImageJ leaves set when an exception ends a macro: it would take all that follows for a macro."""
+    java_class("ij.Macro").setOptions(None)
+    private_field("ij.IJ", "macroRunning").setBoolean(None, False)
+    private_field("ij.IJ", "macroInterpreter").set(None, None)
+    private_field("ij.macro.Interpreter", "instance").set(None, None)
 
 
 @jpype.JImplements("java.lang.Runnable", deferred=True)

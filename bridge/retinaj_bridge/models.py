@@ -90,9 +90,7 @@ class Models:
                 # It is being replaced: weights of one model may have come with the description of another.
                 if pause is not None:
                     time.sleep(pause)
-            raise RetinaJError(
-                f"The model {path} is being written just now: wait until it is there, and run the command again."
-            )
+            raise RetinaJError(f"The model {path} is being written just now: wait until it is whole, then run this again.")
 
     def _keep_opened(self, opened: OpenedModel) -> OpenedModel:
         self._opened[opened.path] = opened

@@ -20,8 +20,9 @@ from retinaj_bridge.jvm import java_executable, select_java
 # ImageJ looks for plugins in jars whose name has an underscore.
 JAR_NAME = "RetinaJ_.jar"
 
-# What the plugin is compiled against, and the compiler, a jar itself: a Java without a compiler suffices.
-IMAGEJ = "net.imagej:ij:1.54p"
+# What the plugin is compiled against: the oldest ImageJ that it runs on, which is the one of the last Fiji with Java 8, so that
+# no method is called that came later. And the compiler, a jar itself: a Java without a compiler suffices.
+IMAGEJ = "net.imagej:ij:1.54f"
 COMPILER = "org.eclipse.jdt:ecj:3.38.0"
 # What Fiji's oldest Java still in use can load.
 _TARGET = "1.8"
@@ -34,14 +35,14 @@ def plugin_jar() -> Path:
     """The jar with the commands, compiled if this version of them has not been yet (two seconds).
 
     Returns:
-        `RetinaJ_.jar` in the user's cache folder; the same sources give the same jar.
+        `RetinaJ_.jar` in a folder `plugins` in the user's cache folder, alone; the same sources give the same jar.
 
     Raises:
         RetinaJError: without Java, or, where it has not been compiled yet, without a network to get the compiler (3 MB) from
             Maven Central.
     """
     contents = _contents()
-    jar = cache_folder() / "plugin" / _digest(contents) / JAR_NAME
+    jar = cache_folder() / "plugin" / _digest(contents) / "plugins" / JAR_NAME
     if not jar.is_file():
         jar.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:
@@ -90,14 +91,13 @@ def _jars(endpoint: str) -> list[Path]:
     try:
         environment = jgo.build(endpoint)
     except Exception as error:
-        advice = (
-            "this needs a network once; behind a proxy, set HTTPS_PROXY" if isinstance(error, requests.RequestException) else ""
-        )
         reason = re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__
-        raise RetinaJError(
-            f"{endpoint}, which makes RetinaJ's ImageJ plugin, could not be had from Maven Central: {reason}"
-            + f" ({advice})." * bool(advice)
-        ) from error
+        if isinstance(error, requests.RequestException):
+            raise RetinaJError(
+                f"{endpoint}, of which RetinaJ's ImageJ plugin is made, could not be downloaded from Maven Central: {reason}. "
+                "The first start needs a network (behind a proxy, set HTTPS_PROXY); later starts do not."
+            ) from error
+        raise RetinaJError(f"{endpoint}, of which RetinaJ's ImageJ plugin is made, could not be prepared: {reason}.") from error
     folders = (environment.jars_dir, environment.modules_dir)
     return sorted(jar for folder in folders if folder.is_dir() for jar in folder.glob("*.jar"))
 

@@ -20,6 +20,7 @@ import scyjava
 from retinaj.errors import RetinaJError
 from retinaj_bridge.fonts import font_options
 from retinaj_bridge.jvm import java_class, select_java
+from retinaj_bridge.plugin_jar import plugin_jar
 
 IMAGEJ = "net.imagej:ij:1.54p"
 # Lets the macro functions `run` and `open` work without a display.
@@ -71,12 +72,14 @@ def start(*, window: bool = False, fiji: Path | None = None, endpoint: str | Non
         _require_fiji(fiji)
     if window:
         _require_display()
+    jar = plugin_jar()  # first: it may choose a Java of its own to compile with
+    jpype.addClassPath(jar)
     select_java(window=window)
     # Ctrl-C is Python's: Java would end the process in the middle of a call, which crashes.
     scyjava.config.add_kwargs(interrupt=False)
     target = str(fiji.expanduser().resolve()) if fiji is not None else endpoint
     if target is None:
-        _start_embedded(window=window)
+        _start_embedded(jar, window=window)
         gateway = None
     else:
         gateway = _start_pyimagej(target, window=window)
@@ -84,7 +87,7 @@ def start(*, window: bool = False, fiji: Path | None = None, endpoint: str | Non
     return _running
 
 
-def _start_embedded(*, window: bool) -> None:
+def _start_embedded(jar: Path, *, window: bool) -> None:
     config = scyjava.config
     known_endpoints, known_repositories = list(config.endpoints), dict(config.get_repositories())
     # "never" download a Java: one was selected above.
@@ -93,8 +96,9 @@ def _start_embedded(*, window: bool) -> None:
     config.get_repositories().clear()
     config.endpoints[:] = [IMAGEJ]
     options = [
-        # ImageJ takes plugins and start-up macros from there. By default that is the current folder, which may hold any.
-        f"-Dplugins.dir={Path(__file__).parent}",
+        # ImageJ takes plugins and start-up macros from there: RetinaJ's commands, and nothing else. By default that is the
+        # current folder, which may hold any.
+        f"-Dplugins.dir={jar.parent.parent}",
         "-Dfile.encoding=UTF-8",  # of the text files that macros write; the default before Java 18 depends on the locale
         *font_options(),
         "-Xrs",  # leaves the signals that end a process to Python; Java would end it in the middle of a call, and crash

@@ -50,7 +50,7 @@ def read_worker_file(folder: Path) -> WorkerFile | None:
     text = read_private(folder / NAME, _MOST_BYTES)
     fields = dict(line.split("=", 1) for line in (text or "").splitlines() if "=" in line)
     port, pid = fields.get("port", ""), fields.get("pid", "")
-    if not (re.fullmatch(r"\d{1,5}", port) and 0 < int(port) < 65536 and re.fullmatch(r"\d{1,10}", pid)):
+    if not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536 and re.fullmatch(r"[0-9]{1,10}", pid)):
         return None
     if not fields.get("token") or not fields.get("proof"):
         return None

@@ -146,13 +146,19 @@ class User:
         return None
 
     def choose(self, *path: str) -> None:
-        """Choose from the menu, such as Plugins > RetinaJ > Detect...: posts what the menu posts on a click."""
-        bar = self.java("ij.Menus").getMenuBar()
-        item = next(bar.getMenu(at) for at in range(bar.getMenuCount()) if str(bar.getMenu(at).getLabel()) == path[0])
-        for label in path[1:]:
-            item = next(item.getItem(at) for at in range(item.getItemCount()) if str(item.getItem(at).getLabel()) == label)
+        """Choose from the menu, such as Plugins > RetinaJ > RetinaJ Detect...: posts what the menu posts on a click."""
+        item = self.menu_item(*path)
         event = self.java("java.awt.event.ActionEvent")(item, 1001, item.getActionCommand())
         self.java("java.awt.Toolkit").getDefaultToolkit().getSystemEventQueue().postEvent(event)
+
+    def menu_item(self, *path: str) -> Any:
+        bar = self.java("ij.Menus").getMenuBar()
+        menus = [] if bar is None else [bar.getMenu(at) for at in range(bar.getMenuCount())]
+        item = next((menu for menu in menus if str(menu.getLabel()) == path[0]), None)
+        for label in path[1:]:
+            items = [] if item is None else [item.getItem(at) for at in range(item.getItemCount())]
+            item = next((each for each in items if str(each.getLabel()) == label), None)
+        return item
 
     def run_macro(self, code: str) -> None:
         self.java("ij.macro.MacroRunner")(code)
@@ -181,7 +187,7 @@ def session(user: User) -> dict[str, Any]:
     notes: dict[str, Any] = {}
     ij, model = user.java("ij.IJ"), user.folder / "grey model"
 
-    user.choose("Plugins", "RetinaJ", "Detect...")
+    user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     message = user.window("RetinaJ Detect...")
     notes["without image"] = user.labels(message)
     user.close(message, "OK")
@@ -192,7 +198,7 @@ def session(user: User) -> dict[str, Any]:
     user.window("Recorder").setLocation(650, 5)
 
     # The dialog, by keyboard and mouse; a wrong number first.
-    user.choose("Plugins", "RetinaJ", "Detect...")
+    user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     dialog = user.window("RetinaJ Detect...")
     fields = list(dialog.getStringFields())
     user.type_into(fields[0], str(model))
@@ -223,7 +229,7 @@ def session(user: User) -> dict[str, Any]:
     notes["shows all"] = user.java("ij.WindowManager").getCurrentImage().getCanvas().getShowAllList() is not None
 
     # The second time the dialog knows what was typed; Cancel changes nothing.
-    user.choose("Plugins", "RetinaJ", "Detect...")
+    user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     dialog = user.window("RetinaJ Detect...")
     notes["remembered"] = [str(field.getText()) for field in dialog.getStringFields()]
     if os.environ.get("WINDOW_MANAGER"):
@@ -295,8 +301,8 @@ def drive(folder: Path, started: threading.Event) -> None:
     try:
         assert started.wait(PATIENCE)
         user = User(folder)
-        commands = user.java("ij.Menus")
-        user.wait("ImageJ", lambda: commands.getCommands() is not None and commands.getCommands().get("RetinaJ Detect..."))
+        user.wait("ImageJ", lambda: user.java("ij.IJ").getInstance() is not None)
+        user.wait("its menus", lambda: user.menu_item("Plugins", "RetinaJ", "RetinaJ Detect..."))
         notes = session(user)
     except BaseException:
         notes["failure"] = traceback.format_exc()
@@ -313,12 +319,12 @@ def main(folder: Path) -> None:
     from fake_detector import open_fake
 
     import retinaj_bridge
-    from retinaj_bridge import command
+    from retinaj_bridge.hosting import serve_in_process
     from retinaj_bridge.models import Models
 
-    command._MODELS = Models(open_model=open_fake)
     scyjava.config.add_option(f"-Duser.home={folder}")  # where ImageJ keeps its preferences
     started = threading.Event()
+    scyjava.when_jvm_starts(lambda: serve_in_process(Models(open_model=open_fake)))
     scyjava.when_jvm_starts(started.set)
     threading.Thread(target=drive, args=(folder, started), daemon=True).start()
     retinaj_bridge.open_window()

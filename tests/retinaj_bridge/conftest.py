@@ -10,12 +10,15 @@ from fake_detector import open_fake
 
 import retinaj_bridge
 from retinaj.errors import RetinaJError
-from retinaj_bridge import MacroOutcome, command
+from retinaj.prediction.detector import Detector
+from retinaj_bridge import MacroOutcome, hosting
 from retinaj_bridge.headless_roi_manager import install_headless_roi_manager
 from retinaj_bridge.jvm import java_class
 from retinaj_bridge.models import Models
+from retinaj_bridge.server import Server
 
 RunMacro = Callable[..., MacroOutcome]
+OpenModel = Callable[[Path], Detector]
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +61,27 @@ def run_macro(imagej: Callable[[str], Any], tmp_path: Path) -> RunMacro:
 
 
 @pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def serve(imagej: Callable[[str], Any]) -> Iterator[Callable[[OpenModel], None]]:
+    """Let a function open the models for the commands, instead of `retinaj_zoo.open_model`: serve(open_model)."""
+    usual, servers = hosting._server, list[Server]()
+
+    def serve(open_model: OpenModel) -> None:
+        hosting._server = None
+        servers.append(hosting.serve_in_process(Models(open_model=open_model)))
+
+    yield serve
+    for server in servers:
+        server.close()
+    hosting._server = usual
+    hosting.serve_in_process()
+
+
+@pytest.fixture
+def models(tmp_path: Path, serve: Callable[[OpenModel], None]) -> Path:
     """A folder with two fake models, "rgb model" and "grey model"."""
     folder = tmp_path / "models [ä]"
     for name in ("rgb model", "grey model"):
         (folder / name).mkdir(parents=True)
         (folder / name / "model.json").write_text("{}")
-    monkeypatch.setattr(command, "_MODELS", Models(open_model=open_fake))
+    serve(open_fake)
     return folder

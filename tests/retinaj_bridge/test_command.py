@@ -15,16 +15,16 @@ from written_images import write_image
 
 import retinaj_bridge
 from retinaj.annotations.imagej_roi import read_roi_set, roi_names, write_roi_set
-from retinaj.boxes import Boxes
 from retinaj.colours import class_colour
 from retinaj.errors import RetinaJError
 from retinaj.images import read_image
 from retinaj.normalization import PercentileScale
-from retinaj_bridge import MacroOutcome, command
-from retinaj_bridge.models import Models
+from retinaj.prediction.detector import Detector
+from retinaj_bridge import MacroOutcome, hosting
 
 Classes = Callable[[str], Any]
 RunMacro = Callable[..., MacroOutcome]
+Serve = Callable[[Callable[[Path], Detector]], None]
 DETECT = 'open("{image}"); run("RetinaJ Detect...", "model=[{model}] threshold=0.55 overlap=0.45{more}");'
 
 
@@ -194,14 +194,14 @@ def test_user_group_does_not_win_over_the_colour(
     assert (colour.getRed(), colour.getGreen(), colour.getBlue()) == class_colour(label)
 
 
-def test_the_model_is_opened_once(run_macro: RunMacro, models: Path, grey_image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_is_opened_once(run_macro: RunMacro, models: Path, grey_image: Path, serve: Serve) -> None:
     opened: list[Path] = []
 
     def open_model(path: Path) -> Any:
         opened.append(path)
         return fake_detector(1)
 
-    monkeypatch.setattr(command, "_MODELS", Models(open_model=open_model))
+    serve(open_model)
     code = detect(grey_image, models / "grey model")
     run_macro(code + code)
     run_macro(code)
@@ -214,12 +214,12 @@ def test_as_many_boxes_as_the_model_can_give_are_told_in_the_log(
     imagej: Classes,
     models: Path,
     grey_image: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    serve: Serve,
     most: int,
     told: bool,
 ) -> None:
     detector = replace(fake_detector(1), max_detections=most)
-    monkeypatch.setattr(command, "_MODELS", Models(open_model=lambda path: detector))
+    serve(lambda path: detector)
     done = run_macro(detect(grey_image, models / "grey model") + 'print("GONE ON");')
     assert ("an image.tif there are 2 boxes, as many as the model can give" in done.printed) == told
     assert "GONE ON" in done.printed
@@ -333,12 +333,12 @@ def test_all_or_nothing(
     imagej: Classes,
     models: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    serve: Serve,
     error: Exception,
     reason: str,
 ) -> None:
     runtime = FailsOnSecondPlane(lambda: _raise(error))
-    monkeypatch.setattr(command, "_MODELS", Models(open_model=lambda path: fake_detector(1, runtime)))
+    serve(lambda path: fake_detector(1, runtime))
     path = write_image(tmp_path / "a.tif", np.stack([patches(0), patches(1)]), "ZYX")
     with pytest.raises(RetinaJError, match=reason):
         run_macro(detect(path, models / "grey model", " replace"))
@@ -352,11 +352,11 @@ def test_escape(
     imagej: Classes,
     models: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    serve: Serve,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     runtime = FailsOnSecondPlane(lambda: imagej("ij.IJ").setKeyDown(27))
-    monkeypatch.setattr(command, "_MODELS", Models(open_model=lambda path: fake_detector(1, runtime)))
+    serve(lambda path: fake_detector(1, runtime))
     path = write_image(tmp_path / "a.tif", np.stack([patches(seed) for seed in range(4)]), "ZYX")
     with pytest.raises(RetinaJError, match="canceled"):
         run_macro(detect(path, models / "grey model") + 'print("GONE ON");')
@@ -377,27 +377,27 @@ def test_called_from_python(imagej: Classes, models: Path, grey_image: Path) -> 
     np.testing.assert_array_equal(corners(in_manager(imagej)), expected.xyxy)
 
 
-def test_boxes_that_imagej_cannot_hold(imagej: Classes) -> None:
-    from retinaj_bridge.rois import make_rois
-
-    boxes = Boxes([[0, 0, 70000, 5]], [0], ("a",), [0.5])
+def test_boxes_that_imagej_cannot_hold(run_macro: RunMacro, imagej: Classes, models: Path) -> None:
+    far = 'newImage("far", "8-bit black", 61000, 20, 1); setColor(255); fillRect(60900, 5, 9, 9); fillRect(5, 5, 9, 9);'
     with pytest.raises(RetinaJError, match="outside of what ImageJ"):
-        make_rois(boxes, None)
+        run_macro(f'{far} run("RetinaJ Detect...", "model=[{models}/grey model]");')
+    assert in_manager(imagej) == []
 
 
 def test_registering_twice_is_registering_once(imagej: Classes) -> None:
-    count = int(imagej("ij.Executer").getListenerCount())
+    commands = dict(imagej("ij.Menus").getCommands())
+    server = hosting.serve_in_process()
     retinaj_bridge.register()
     retinaj_bridge.register(gateway=object())
-    assert int(imagej("ij.Executer").getListenerCount()) == count
+    assert commands["RetinaJ Detect..."] == "retinaj.Detect"
+    assert dict(imagej("ij.Menus").getCommands()) == commands
+    assert hosting.serve_in_process() is server
 
 
-def test_real_images(
-    run_macro: RunMacro, imagej: Classes, models: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_real_images(run_macro: RunMacro, imagej: Classes, models: Path, shared_data: Path, serve: Serve) -> None:
     """On every real stack, the entries are those of the prediction on the file."""
     detector = replace(fake_detector(1), normalization=PercentileScale())  # for images of any range
-    monkeypatch.setattr(command, "_MODELS", Models(open_model=lambda path: detector))
+    serve(lambda path: detector)
     for path in sorted((shared_data / "stacks").glob("*.tif")):
         image = read_image(path)
         channels = image.sizes.get("c", 1)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jpype
 import pytest
+from plugin_java import call
 
 from retinaj.errors import RetinaJError
-from retinaj_bridge import MacroOutcome, headless_roi_manager
+from retinaj_bridge import MacroOutcome
 from retinaj_bridge.headless_roi_manager import install_headless_roi_manager
 from retinaj_bridge.jvm import private_field
 
@@ -128,23 +130,25 @@ def without_manager(imagej: Classes) -> Any:
     field.set(None, manager)
 
 
-def test_refused_on_versions_it_was_not_tested_on(
-    without_manager: None, imagej: Classes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(headless_roi_manager, "TESTED_VERSIONS", ("1.0",))
-    with pytest.raises(RetinaJError, match=r"ImageJ 1\.54p has no ROI Manager without a display.* only with 1\.0"):
-        install_headless_roi_manager()
+def test_refused_on_versions_it_was_not_tested_on(without_manager: None, imagej: Classes) -> None:
+    reason = r"ImageJ 1\.99z has no ROI Manager without a display.* only with 1\.54p.*output=overlay,table"
+    with pytest.raises(RetinaJError, match=reason):
+        call("HeadlessRoiManager", "install", "1.99z")
     assert imagej("ij.plugin.frame.RoiManager").getRawInstance() is None
 
 
-def test_refused_when_the_rehearsal_fails(without_manager: None, imagej: Classes, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(manager: object) -> None:
-        raise RuntimeError("it lost the ROI")
-
-    monkeypatch.setattr(headless_roi_manager, "_rehearse", fail)
-    with pytest.raises(RetinaJError, match=r"it lost the ROI.*xvfb-run"):
-        install_headless_roi_manager()
-    assert imagej("ij.plugin.frame.RoiManager").getRawInstance() is None
+def test_the_rehearsal_notices_a_manager_that_loses_rois(imagej: Classes) -> None:
+    unsafe = private_field("sun.misc.Unsafe", "theUnsafe").get(None)
+    manager_class = imagej("java.lang.Class").forName("ij.plugin.frame.RoiManager")
+    broken = unsafe.allocateInstance(manager_class)
+    with pytest.raises(jpype.JException, match="InvocationTargetException"):
+        call("HeadlessRoiManager", "rehearse", broken)
+    fields = {"list": imagej("javax.swing.JList")(), "rois": imagej("java.util.ArrayList")()}
+    for name, value in {**fields, "listModel": imagej("javax.swing.DefaultListModel")()}.items():
+        private_field("ij.plugin.frame.RoiManager", name).set(broken, value)
+    # its list of names shows another model: what is selected in it is nothing
+    with pytest.raises(jpype.JException, match="InvocationTargetException"):
+        call("HeadlessRoiManager", "rehearse", broken)
 
 
 def test_there_is_one(imagej: Classes) -> None:

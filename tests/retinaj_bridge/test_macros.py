@@ -11,6 +11,7 @@ import pytest
 import retinaj_bridge
 from retinaj.errors import RetinaJError
 from retinaj_bridge import MacroOutcome
+from retinaj_bridge.plugin_jar import plugin_jar
 
 Classes = Callable[[str], Any]
 RunMacro = Callable[..., MacroOutcome]
@@ -124,4 +125,5 @@ def test_not_a_macro(tmp_path: Path) -> None:
 def test_plugin_folder_is_not_the_current_one(run_macro: RunMacro) -> None:
     """A start-up macro or plugin in the folder that the user is in must not run."""
     printed = run_macro('print(getInfo("plugins.dir"));').printed.strip()
-    assert Path(printed) == Path(retinaj_bridge.__file__).parent
+    assert Path(printed) == plugin_jar().parents[1]
+    assert [path.name for path in Path(printed).rglob("*") if path.is_file()] == ["RetinaJ_.jar"]

@@ -17,11 +17,11 @@ from retinaj.errors import RetinaJError
 from retinaj.images import read_image
 from retinaj.images.plane_choice import PlaneChoice
 from retinaj.prediction.detector import Detector
-from retinaj_bridge import to_xarray
-from retinaj_bridge.detection import detect_image
-from retinaj_bridge.options import DetectOptions
+from retinaj_bridge import MacroOutcome, to_xarray
 
 Classes = Callable[[str], Any]
+RunMacro = Callable[..., MacroOutcome]
+Serve = Callable[[Callable[[Path], Detector]], None]
 
 
 def detector_of(channels: tuple[int | str, ...]) -> Detector:
@@ -32,18 +32,28 @@ def detector_of(channels: tuple[int | str, ...]) -> Detector:
     return replace(fake_detector(1), record=record.model_copy(update={"training": training}))
 
 
-def test_the_model_looks_at_the_channel_that_it_was_trained_on(imagej: Classes, tmp_path: Path) -> None:
+def test_the_model_looks_at_the_channel_that_it_was_trained_on(
+    run_macro: RunMacro, imagej: Classes, serve: Serve, tmp_path: Path
+) -> None:
     pixels = np.stack([np.stack([patches(2 * z + c) for c in range(3)]) for z in range(2)])
     tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "ZCYX"})
-    image = imagej("ij.IJ").openImage(str(tmp_path / "a.tif"))
-    found = detect_image(image, detector_of((2,)), DetectOptions(Path("model")))
+    (tmp_path / "model").mkdir()
+    code = f'open("{tmp_path / "a.tif"}"); run("RetinaJ Detect...", "model=[{tmp_path}/model] replace");'
+    serve(lambda path: detector_of((2,)))
+    run_macro(code)
     expected = detector_of((2,)).detect(read_image(tmp_path / "a.tif"))
-    assert len(found)
-    np.testing.assert_array_equal(found.xyxy, expected.xyxy)
-    np.testing.assert_array_equal(found.plane, expected.plane)
-    np.testing.assert_array_equal(found.xyxy, detect_image(image, detector_of((2,)), DetectOptions(Path("m"), channel=2)).xyxy)
+    rois = list(imagej("ij.plugin.frame.RoiManager").getInstance().getRoisAsArray())
+    assert len(rois) > 0
+    assert expected.plane is not None
+    corners = [(b.x, b.y, b.x + b.width, b.y + b.height) for b in (roi.getFloatBounds() for roi in rois)]
+    np.testing.assert_array_equal(corners, expected.xyxy)
+    assert [roi.getZPosition() - 1 for roi in rois] == expected.plane[:, 2].tolist()
+    run_macro(code.replace("replace", "replace channel=2"))
+    by_number = list(imagej("ij.plugin.frame.RoiManager").getInstance().getRoisAsArray())
+    assert [str(roi.getFloatBounds()) for roi in by_number] == [str(roi.getFloatBounds()) for roi in rois]
+    serve(lambda path: detector_of(("DAPI",)))
     with pytest.raises(RetinaJError, match=r"looks at channel DAPI .* it has 3, without names.* channel=1 to channel=3"):
-        detect_image(image, detector_of(("DAPI",)), DetectOptions(Path("model")))
+        run_macro(code)
 
 
 @pytest.mark.parametrize("kind", ["green", "hot", "colours"])

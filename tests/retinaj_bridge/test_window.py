@@ -82,7 +82,7 @@ def notes(running_imagej: object, display: str, folder: Path, repository: Path) 
             "DISPLAY": display,
             "WINDOW_MANAGER": "yes" * has_window_manager(),
             "DETECT_FOLDER": str(repository / "macros" / "detect_folder.ijm"),
-            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]),
         },
         capture_output=True,
         text=True,

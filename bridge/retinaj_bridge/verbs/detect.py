@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import re
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
 from retinaj.colours import class_colour
 from retinaj.errors import RetinaJError
@@ -15,10 +12,9 @@ from retinaj.prediction.detector import DEFAULT_THRESHOLD, limit_words
 from retinaj_bridge.models import Models, OpenedModel
 from retinaj_bridge.recent_models import remember_model
 from retinaj_bridge.server import Answer, Call, Verb
-from retinaj_bridge.verbs import values
+from retinaj_bridge.verbs.checking import number_of, path_of, text_of, words_of
+from retinaj_bridge.verbs.pixels import plane_of
 from retinaj_bridge.wire import Fields
-
-_PIXELS = {"uint8": "<u1", "uint16": "<u2", "int16": "<i2", "float32": "<f4"}
 
 
 def open_verb(models: Models) -> Verb:
@@ -29,7 +25,7 @@ def open_verb(models: Models) -> Verb:
     """
 
     def answer(fields: Fields, call: Call) -> Answer:
-        path = values.path(fields, "model")
+        path = path_of(fields, "model", "The model")
         call.report(-1, f"opening {path.name}")
         return _described(_opened(models, path))
 
@@ -40,20 +36,18 @@ def detect_verb(models: Models) -> Verb:
     """`detect`: one plane -> its boxes, highest score first.
 
     Request: model; identity, what `open` answered, if the model must still be the same; threshold; overlap (empty for the
-    model's own); tiles, which must be auto; type, one of uint8, uint16, int16, float32; shape, "y,x" or "c,y,x"; pixels in that
-    type and order. Answer: what `open` answers, and xyxy float64 [n, 4], score float64 [n], label int32 [n], full ("1" if there
+    model's own); tiles, which must be auto; and the pixels, see `plane_of`. Answer: what `open` answers, and xyxy float64 [n, 4], score float64 [n], label int32 [n], full ("1" if there
     are as many as the model can give), limit_words.
     """
 
     def answer(fields: Fields, call: Call) -> Answer:
-        path = values.path(fields, "model")
-        threshold, overlap = values.fraction(fields, "threshold"), values.fraction(fields, "overlap")
-        tiles = values.text(fields, "tiles")
-        if tiles not in ("", "auto"):
-            raise RetinaJError(f"tiles is {tiles[:50]}; expected auto.")
-        plane = _plane(fields)
+        path = path_of(fields, "model", "The model")
+        threshold = number_of(fields, "threshold", None)
+        overlap = number_of(fields, "overlap", None)
+        words_of(fields, "tiles", ("auto",))
+        plane = plane_of(fields)
         opened = _opened(models, path)
-        if values.text(fields, "identity") not in ("", opened.identity):
+        if text_of(fields, "identity") not in ("", opened.identity):
             raise RetinaJError(f"The model {path} was changed while it was in use: run the command again.")
         detector = opened.detector
         call.report(-1, "")  # the last chance to cancel for a while
@@ -90,15 +84,3 @@ def _described(opened: OpenedModel) -> Answer:
         "limit": str(detector.max_detections),
         "identity": opened.identity,
     }
-
-
-def _plane(fields: Fields) -> xr.DataArray:
-    kind, shape_text = values.text(fields, "type"), values.text(fields, "shape")
-    if kind not in _PIXELS or not re.fullmatch(r"[1-9]\d{0,9}(,[1-9]\d{0,9}){1,2}", shape_text, re.ASCII):
-        raise RetinaJError("The pixels that came from ImageJ are not an image.")
-    shape = [int(size) for size in shape_text.split(",")]
-    dtype, pixels = np.dtype(_PIXELS[kind]), fields.get("pixels", b"")
-    if len(pixels) != math.prod(shape) * dtype.itemsize:
-        raise RetinaJError("The pixels that came from ImageJ are not all there.")
-    array = np.frombuffer(pixels, dtype).reshape(shape)
-    return xr.DataArray(array, dims=("c", "y", "x")[-len(shape) :])

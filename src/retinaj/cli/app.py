@@ -15,6 +15,7 @@ from retinaj.cli.convert import convert
 from retinaj.cli.demo import demo, example_data
 from retinaj.cli.describe import describe
 from retinaj.cli.evaluate import evaluate
+from retinaj.cli.fiji import app as fiji
 from retinaj.cli.imagej import imagej
 from retinaj.cli.info import info
 from retinaj.cli.package import metadata, package
@@ -61,6 +62,7 @@ for _command in (
     example_data,
 ):
     app.command()(with_plain_errors(_command))
+app.add_typer(fiji)
 
 
 def main() -> None:

@@ -23,12 +23,14 @@ final class Failure {
     /**
      * Does what a command does. If that fails or is canceled, a macro stops, in its own way and with the reason, a script or
      * Python gets an exception, and who chose from the menu reads the reason in a message.
+     *
+     * @return whether it was done
      */
-    static void guard(String command, Action action) {
+    static boolean guard(String command, Action action) {
         String reason;
         try {
             action.run();
-            return;
+            return true;
         } catch (RetinaJException error) {
             reason = error.getMessage();
         } catch (CanceledException error) {
@@ -47,6 +49,7 @@ final class Failure {
             }
         }
         tell(command, reason);
+        return false;
     }
 
     /** Whether a macro, a script or Python runs the command by `run`, rather than the user from the menu. */
@@ -64,7 +67,7 @@ final class Failure {
     private static void tell(String command, String reason) {
         Interpreter interpreter = Interpreter.getInstance();
         if (!isScripted()) {
-            if (IJ.recording()) {
+            if (Recorder.record) {
                 Recorder.setCommand(null); // or ImageJ would record the command without its options
             }
             if (reason != null) {

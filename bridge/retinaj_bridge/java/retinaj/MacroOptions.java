@@ -1,9 +1,9 @@
 package retinaj;
 
-import ij.IJ;
 import ij.Macro;
 import ij.macro.Interpreter;
 import ij.plugin.frame.Recorder;
+import java.awt.GraphicsEnvironment;
 import java.io.File;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -197,7 +197,7 @@ final class MacroOptions {
      * <p>At once, and not when the command ends, as ImageJ would: what the user does in the meantime is recorded, too.
      */
     void record(String command, String... paths) {
-        if (!IJ.recording()) {
+        if (GraphicsEnvironment.isHeadless() || !Recorder.record) { // IJ.recording() of later versions
             return;
         }
         Recorder.setCommand(command);

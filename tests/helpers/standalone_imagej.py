@@ -1,0 +1,117 @@
+"""A Fiji that stands alone, for tests: a folder laid out like Fiji's, and its ImageJ in a Java process of its own.
+
+With a display it is plain ImageJ, as Fiji shows it. Without one it is patched by ij1-patcher, as Fiji's is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import retinaj_bridge.jvm
+from retinaj_bridge.fiji.folder import FijiFolder
+from retinaj_bridge.jvm import java_executable
+from retinaj_bridge.plugin_jar import _jars
+from retinaj_bridge.startup import IMAGEJ, PATCHER
+
+PATIENCE = 120.0  # seconds; a macro takes two, and eight without a display
+# Fiji's own start makes the menus, so that `run` knows the commands of plugins.
+_START = 'call("ij.IJ.runPlugIn", "ij.IJ.init", "");'
+
+
+def make_fiji(folder: Path) -> FijiFolder:
+    """A folder like that of a Fiji, with the real ImageJ in it."""
+    for name in ("jars", "plugins", "macros"):
+        (folder / name).mkdir(parents=True)
+    for jar in _jars(IMAGEJ):
+        shutil.copy(jar, folder / "jars" / jar.name)
+    return FijiFolder(folder)
+
+
+def java() -> Path:
+    """The Java that RetinaJ would choose, without letting this process's environment lead to it."""
+    before = {name: os.environ.get(name) for name in ("JAVA_HOME", "PATH")}
+    try:
+        return java_executable(retinaj_bridge.jvm.select_java(window=True))
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@dataclass
+class StandaloneImageJ:
+    """How a user's Fiji is started.
+
+    Attributes:
+        fiji: where it lies.
+        home: the user's home folder, and RetinaJ's state folder in it.
+        display: the display to show windows on; None for a Fiji without a window.
+        java: the program.
+        environment: what else the process sees.
+    """
+
+    fiji: FijiFolder
+    home: Path
+    display: str | None = None
+    java: Path = field(default_factory=java)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        """Where the plugin and the worker find each other."""
+        return self.home / ".retinaj"
+
+    def command(self, macro: Path, argument: str = "") -> list[str]:
+        """The command line that runs a macro and ends."""
+        jars = sorted((self.fiji.path / "jars").glob("*.jar"))
+        options = [f"-Dplugins.dir={self.fiji.path}", f"-Duser.home={self.home}", "-Dfile.encoding=UTF-8", "-Xmx600m"]
+        if self.display is None:
+            patcher = _jars(PATCHER)
+            [agent] = [jar for jar in patcher if jar.name.startswith("ij1-patcher")]
+            options += ["-Djava.awt.headless=true", "--add-opens=java.base/java.lang=ALL-UNNAMED", f"-javaagent:{agent}=init"]
+            # Fiji's launcher puts all plugins on the class path, too.
+            jars += [jar for jar in patcher if not jar.name.startswith("ij-")]
+            jars += sorted(self.fiji.plugins.rglob("*.jar"))
+        classes = os.pathsep.join(map(str, jars))
+        return [str(self.java), *options, "-cp", classes, "ij.ImageJ", "-batch", str(macro), argument]
+
+    def start(self, code: str, argument: str = "") -> subprocess.Popen[str]:
+        """Begin to run the text of a macro."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        macro = self.home / f"macro {len(list(self.home.glob('macro *.ijm')))}.ijm"
+        macro.write_text((_START if self.display is None else "") + code, encoding="utf-8")
+        environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "RETINAJ_HOME")}
+        if self.display is not None:
+            environment["DISPLAY"] = self.display
+        return subprocess.Popen(
+            self.command(macro, argument),
+            env=environment | {"HOME": str(self.home), "RETINAJ_HOME": str(self.state)} | self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+    def run(self, code: str, argument: str = "", *, patience: float = PATIENCE) -> str:
+        """Run the text of a macro to its end; what was printed. It must not hang."""
+        process = self.start(code, argument)
+        try:
+            printed, _ = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            printed, _ = process.communicate()
+            raise AssertionError(f"ImageJ hung:\n{printed}") from None
+        return printed
+
+
+def read_lines(printed: str) -> Sequence[str]:
+    """What was printed, without the lines of Java about itself."""
+    return [line for line in printed.splitlines() if line.strip() and not line.startswith(("Picked up", "WARNING:"))]
