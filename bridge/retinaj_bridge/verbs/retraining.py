@@ -108,3 +108,7 @@ def _about_classes(known: Sequence[str], dataset: GrowingDataset) -> str:
     if lost:
         said += f" The new model will not know the classes that no image of the data set has: {', '.join(lost)}."
     return said
+
+
+_trainings = Trainings()
+retrain, trainings, stop_training = retrain_verb(_trainings), trainings_verb(_trainings), stop_training_verb(_trainings)
