@@ -66,6 +66,7 @@ def test_recorder_writes_the_macro_lines(notes: dict[str, Any], folder: Path) ->
 
 def test_folder_by_its_dialog(notes: dict[str, Any], folder: Path) -> None:
     assert "threshold is 'abc'; expected a number" in notes["wrong number"]
+    assert notes["typed texts are kept"] == "abc"
     assert len((folder / "out" / "counts.csv").read_text().splitlines()) == 8
     assert "boxes on 7 images; the results are in" in notes["log"]
 

@@ -113,7 +113,7 @@ final class DetectDialog {
         groups = addCheckbox("Groups by class", typed.has("groups"));
         replace = addCheckbox("Replace ROIs and results", typed.has("replace"));
         preview = addCheckbox("Preview of the plane in view", false);
-        dialog.addHelp(Help.page("detect"));
+        dialog.addHelp(Help.forDialog("detect"));
     }
 
     private void addText(String label, String key, String text, int columns) {
