@@ -117,6 +117,14 @@ class Boxes:
         limit = np.array([width, height, width, height], np.float32)
         return replace(self, xyxy=np.clip(self.xyxy, 0, limit))
 
+    def moved(self, x: float, y: float) -> Boxes:
+        """The same boxes, shifted by (x, y) pixels.
+
+        >>> Boxes([[0, 0, 1, 2]], [0], ("cell",)).moved(10, 20).xyxy.tolist()
+        [[10.0, 20.0, 11.0, 22.0]]
+        """
+        return replace(self, xyxy=self.xyxy + np.array([x, y, x, y], np.float32))
+
     def on_plane(self, t: int, c: int, z: int) -> Boxes:
         """The same boxes, all on plane (t, c, z), 0-based."""
         return replace(self, plane=np.tile(np.array([[t, c, z]], np.int32), (len(self), 1)))

@@ -55,6 +55,14 @@ class Sample:
         """The pixels, dims y, x or c, y, x, of the channels that were chosen; see `PlaneChoice.read`."""
         return self.choice.read(self.image_path, self.plane)
 
+    def open(self) -> xr.DataArray:
+        """As `read`, but a large TIFF or OME-Zarr stays in its file, as a dask array; see `PlaneChoice.open`."""
+        return self.choice.open(self.image_path, self.plane)
+
+    def open_in_file(self) -> xr.DataArray:
+        """As `open`, whatever the size."""
+        return self.choice.open(self.image_path, self.plane, lazy_above=0)
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -6,6 +6,8 @@ it exactly in any consumer.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from retinaj.plain_record import PlainRecord
+from retinaj.streamed_percentiles import percentiles_of_blocks
 
 
 class FixedScale(PlainRecord):
@@ -47,10 +50,35 @@ class PercentileScale(PlainRecord):
     def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
         """Normalise `pixels` [y, x, channel] of any type to float32 of the same shape; NaN pixels become the low end."""
         values = pixels.astype(np.float32)
-        bottom, top = np.nanpercentile(values, [self.low, self.high], axis=(0, 1), keepdims=True).astype(np.float32)
+        return self.between(values, np.nanpercentile(values, [self.low, self.high], axis=(0, 1)).astype(np.float32))
+
+    def between(self, pixels: NDArray[np.generic], limits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Normalise a part [y, x, channel] of an image of which `limits`, its percentiles `low` and `high`, are known.
+
+        Args:
+            pixels: of any type.
+            limits: float32 [2, channel].
+        """
+        values = pixels.astype(np.float32, copy=False)
+        bottom, top = limits
         scaled = (values - bottom) / (top - bottom + np.float32(self.eps))
         clipped = np.clip(np.nan_to_num(scaled, nan=0.0), 0, 1)
         return (clipped * np.float32(self.gain) + np.float32(self.offset)).astype(np.float32)
+
+
+def scale_of_blocks(
+    normalization: FixedScale | PercentileScale, blocks: Callable[[], Iterable[NDArray[np.generic]]]
+) -> Callable[[NDArray[np.generic]], NDArray[np.float32]]:
+    """How to normalise parts of an image so that they are parts of the normalised image.
+
+    Args:
+        normalization: of the model.
+        blocks: gives all pixels of the image, [y, x, channel] at a time; called only where its percentiles count.
+    """
+    if isinstance(normalization, FixedScale):
+        return normalization
+    limits = percentiles_of_blocks(blocks, (normalization.low, normalization.high))
+    return partial(normalization.between, limits=limits)
 
 
 Normalization = Annotated[FixedScale | PercentileScale, Field(discriminator="kind")]

@@ -24,10 +24,12 @@ from retinaj.cli import app
 from retinaj.dataset import Dataset, Sample, load_dataset
 from retinaj.errors import RetinaJError
 from retinaj.images import read_image
-from retinaj.training.data import ImageStore, WindowSource, validation_images
+from retinaj.training.data import WindowSource
+from retinaj.training.image_store import ImageStore
 from retinaj.training.plan import plan_model
 from retinaj.training.run_folder import Run, save_run
 from retinaj.training.settings import TrainingSettings
+from retinaj.training.validation_images import validation_images
 
 OFF = AugmentationConfig.off()
 NOTHING = Dataset(CLASSES, ())

@@ -29,7 +29,7 @@ from retinaj.model_folder import ModelRecord
 from retinaj.prediction.batch import predict
 from retinaj.prediction.detector import Detector
 from retinaj.splitting import Grouping, split_dataset, write_split
-from retinaj.training.data import ImageStore
+from retinaj.training.image_store import ImageStore
 from retinaj.training.plan import plan_model
 from retinaj.training.run_folder import save_sample
 from retinaj.training.settings import TrainingSettings

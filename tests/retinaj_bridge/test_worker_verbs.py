@@ -172,7 +172,7 @@ class TestDetect:
             ({"shape": "６０,80"}, "not an image"),
             ({"shape": "9" * 5000}, "not an (image|option)"),
             ({"shape": "4294967296,4294967296"}, "not all there"),
-            ({"shape": "9999999999,9999999999,9999999999"}, "not all there"),
+            ({"shape": "9999999999,9999999999,9999999999"}, "not an image"),
             ({"shape": "80,61"}, "not all there"),
             ({"pixels": b""}, "not all there"),
             ({"type": "uint16"}, "not all there"),
@@ -236,6 +236,41 @@ class TestDetect:
         with pytest.raises(CallCanceledError):
             ask("detect", models, call, model=str(tmp_path), **plane(patches()))
         assert not runtime.calls
+
+
+class TestTiles:
+    def test_tiles_are_told_and_give_the_same_boxes(self, tmp_path: Path) -> None:
+        pixels, call = patches(height=1400, width=2600, count=30), Call()
+        models = Models(open_model=lambda path: fake_detector(1))
+        whole = ask("detect", models, model=str(tmp_path), **plane(pixels, tiles="none"))
+        cut = ask("detect", models, call, model=str(tmp_path), **plane(pixels, tiles="1280"))
+        expected, found = (
+            {tuple(box) for box in np.frombuffer(answer["xyxy"], "<f8").reshape(-1, 4)} for answer in (whole, cut)
+        )
+        assert len(expected) > 20
+        assert found == expected
+        reports = [call.reports.get() for _ in range(call.reports.qsize())]
+        assert (0.0, "tile 1 of 8") in reports
+        assert reports[-1] == (1.0, "tile 8 of 8")
+
+    def test_canceled_at_the_next_tile(self, tmp_path: Path) -> None:
+        call = Call()
+
+        class Canceling(BrightPatches):
+            def __call__(self, batch: NDArray[np.float32], overlap: float) -> NDArray[np.float32]:
+                call.canceled.set()
+                return super().__call__(batch, overlap)
+
+        runtime = Canceling()
+        models = Models(open_model=lambda path: fake_detector(1, runtime))
+        with pytest.raises(CallCanceledError):
+            ask("detect", models, call, model=str(tmp_path), **plane(np.zeros((1400, 2600), np.uint8), tiles="1280"))
+        assert len(runtime.calls) == 1
+
+    @pytest.mark.parametrize("tiles", ["0", "-5", "1e3", "64", "all", "²", "9" * 4000])
+    def test_what_is_no_choice(self, model: Path, tiles: str) -> None:
+        with pytest.raises(RetinaJError, match="tiles is"):
+            ask("detect", model=str(model), **plane(np.zeros((70, 70), np.uint8), tiles=tiles))
 
 
 class _Keeping(BrightPatches):

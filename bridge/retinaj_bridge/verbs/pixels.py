@@ -40,4 +40,7 @@ def plane_of(fields: Fields) -> xr.DataArray:
     width, height = number_of(fields, "pixel_width", None), number_of(fields, "pixel_height", None)
     if width and height and width > 0 and height > 0:
         attrs["physical_size"] = {"x": width, "y": height, "unit": text_of(fields, "unit")[:_LONGEST_UNIT] or "pixel"}
-    return xr.DataArray(np.frombuffer(pixels, dtype).reshape(sizes), dims=("c", "y", "x")[-len(sizes) :], attrs=attrs)
+    dims = ("c", "y", "x")[-len(sizes) :]
+    # xarray imports Dask and SciPy to find out whether an array is Dask's, half a second for who waits for the first boxes.
+    plane = xr.Variable(dims, np.frombuffer(pixels, dtype).reshape(sizes), fastpath=True)
+    return xr.DataArray(plane, dims=dims, attrs=attrs)

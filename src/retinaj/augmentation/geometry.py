@@ -7,8 +7,8 @@ Turning is counter-clockwise as one sees it, as numpy.rot90 does.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,12 +68,58 @@ def move_boxes(xyxy: NDArray[np.float32], placement: Placement) -> NDArray[np.fl
     return np.concatenate([middle - reach, middle + reach], axis=1).astype(np.float32)
 
 
-def resample(image: NDArray[np.float32], placement: Placement, fill: NDArray[np.float32]) -> NDArray[np.float32]:
+class PartlyRead(Protocol):
+    """An image that is too large for memory: the part that a window shows is read when the window is made."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(y, x, channel) of the whole image."""
+        ...
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> NDArray[np.float32]:
+        """float32 [bottom - top, right - left, channel], the pixels of a rectangle inside the image."""
+        ...
+
+
+Pixels = NDArray[np.float32] | PartlyRead
+
+
+def resample(image: Pixels, placement: Placement, fill: NDArray[np.float32]) -> NDArray[np.float32]:
     """The window float32 [height, width, channel] of an image [y, x, channel]: bilinear, averaged where it shrinks.
 
     What lies outside the image becomes `fill`, float32 [channel].
     """
+    if not isinstance(image, np.ndarray):
+        image, placement = _read(image, placement)
     return _resample_turned(image, placement, fill) if placement.angle else _resample_upright(image, placement, fill)
+
+
+def _read(image: PartlyRead, placement: Placement) -> tuple[NDArray[np.float32], Placement]:
+    """The part of an image that a window shows, and the window's placement in that part."""
+    low, high = _seen(image.shape, placement)
+    low = np.minimum(low, np.array([image.shape[1], image.shape[0]]) - 1)  # a window beside the image shows one pixel of it
+    high = np.maximum(high, low + 1)
+    part = image.part(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    return part, replace(placement, origin=placement.origin - low)
+
+
+def _seen(shape: tuple[int, ...], placement: Placement) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Corners (x, y) of what a window shows of an image, with the neighbours that resampling mixes in."""
+    reach = np.abs(_inverse(placement)) @ placement.size / 2 + 3 * _blur(placement) + 2
+    size = np.array([shape[1], shape[0]])
+    low = np.clip(np.floor(placement.centre - reach), 0, size).astype(np.int64)
+    return low, np.clip(np.ceil(placement.centre + reach), 0, size).astype(np.int64)
+
+
+def _blur(placement: Placement) -> _Vector:
+    """Sigma along x and y, in pixels of the image: shrinking would skip pixels without as much blur as makes neighbours in the
+    window out of neighbours in the image."""
+    return np.maximum(1 / placement.factor - 1, 0) / 2
+
+
+def _inverse(placement: Placement) -> _Vector:
+    """float64 [2, 2], takes (x, y) of the window, from its centre, to those of the image."""
+    return placement.turn.T / placement.factor[:, None]
 
 
 def _empty(placement: Placement, fill: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -103,13 +149,8 @@ def _resample_upright(image: NDArray[np.float32], placement: Placement, fill: ND
 
 def _resample_turned(image: NDArray[np.float32], placement: Placement, fill: NDArray[np.float32]) -> NDArray[np.float32]:
     """window at u = image at centre + turn^-1 (u - size / 2) / factor, scaled and turned in one step."""
-    # Shrinking would skip pixels: as much blur as makes neighbours in the window out of neighbours in the image.
-    sigma = np.maximum(1 / placement.factor - 1, 0) / 2
-    inverse = placement.turn.T / placement.factor[:, None]
-    reach = np.abs(inverse) @ placement.size / 2 + 3 * sigma + 2
-    size = np.array([image.shape[1], image.shape[0]])
-    low = np.clip(np.floor(placement.centre - reach), 0, size).astype(int)
-    high = np.clip(np.ceil(placement.centre + reach), 0, size).astype(int)
+    sigma, inverse = _blur(placement), _inverse(placement)
+    low, high = _seen(image.shape, placement)
     if (high <= low).any():
         return _empty(placement, fill)
     part = image[low[1] : high[1], low[0] : high[0]]

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinaj.augmentation.config import AugmentationConfig
-from retinaj.augmentation.view import Picture, random_view
+from retinaj.augmentation.view import Picture, Scene, random_view
 
 # The four meet in the inner part of the window, so that each has room for objects.
 _MEETING = (0.25, 0.75)
 
 
 def random_mosaic(
-    pictures: Sequence[Picture],
+    pictures: Sequence[Scene],
     *,
     side: int,
     fill: NDArray[np.float32],

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinaj.augmentation.config import AugmentationConfig
-from retinaj.augmentation.geometry import Placement, move_boxes, resample
+from retinaj.augmentation.geometry import Pixels, Placement, move_boxes, resample
 
 # A box of which less than this share lies inside the window is not an object of the window.
 _VISIBLE = 0.3
@@ -16,10 +16,12 @@ _PLACES = 12
 
 # Pixels float32 [y, x, channel], boxes float32 [N, 4] in these pixels, labels int32 [N].
 Picture = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
+# The same, of an image that need not be in memory.
+Scene = tuple[Pixels, NDArray[np.float32], NDArray[np.int32]]
 
 
 def random_view(
-    picture: Picture,
+    picture: Scene,
     *,
     width: int,
     height: int,

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinaj.augmentation.config import AugmentationConfig
-from retinaj.augmentation.geometry import flip, quarter_turns
+from retinaj.augmentation.geometry import Pixels, flip, quarter_turns
 from retinaj.augmentation.intensity import change_intensity
 from retinaj.augmentation.mosaic import random_mosaic
-from retinaj.augmentation.view import Picture, random_view
+from retinaj.augmentation.view import Picture, Scene, random_view
 
 
 def random_window(
-    image: NDArray[np.float32],
+    image: Pixels,
     xyxy: NDArray[np.float32],
     label: NDArray[np.int32],
     *,
@@ -23,12 +23,12 @@ def random_window(
     fill: NDArray[np.float32],
     config: AugmentationConfig,
     random: np.random.Generator,
-    others: Callable[[np.random.Generator], Picture] | None = None,
+    others: Callable[[np.random.Generator], Scene] | None = None,
 ) -> Picture:
     """Cut a randomly placed, scaled, turned and coloured square out of an image.
 
     Args:
-        image: float32 [y, x, channel], normalised.
+        image: float32 [y, x, channel], normalised; of a `PartlyRead` one, only what the window shows is read.
         xyxy: float32 [N, 4] in pixels of `image`.
         label: int32 [N].
         side: of the window, in pixels.
@@ -43,7 +43,7 @@ def random_window(
     Raises:
         ValueError: if the config asks for mosaics and there are no `others`.
     """
-    picture = (image, xyxy, label)
+    picture: Scene = (image, xyxy, label)
     if config.mosaic and others is None:
         raise ValueError("a config with mosaic needs `others` to take the other three images from")
     if config.mosaic and others is not None and random.random() < config.mosaic:

@@ -9,7 +9,7 @@ import typer
 
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.cli.common import Annotations, Images, LastingConsole, Names, progress_bar, say, say_all
-from retinaj.cli.model_options import Model, Overlap, Threshold, open_model
+from retinaj.cli.model_options import Model, Overlap, Threshold, Tiles, open_model
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
 from retinaj.prediction.detector import DEFAULT_THRESHOLD
 
@@ -22,6 +22,7 @@ def evaluate(
     names: Names = None,
     threshold: Threshold = DEFAULT_THRESHOLD,
     overlap: Overlap = None,
+    tiles: Tiles = "auto",
     format_name: Format = None,
     classes: Classes = None,
     columns: Columns = None,
@@ -36,9 +37,11 @@ def evaluate(
     from retinaj.evaluation.run import evaluate as run_evaluation
     from retinaj.files import write_text
     from retinaj.model_folder import TRAINING_FOLDER
+    from retinaj.prediction.tiling import parse_tiles
     from retinaj.training.run_folder import images_of_run
     from retinaj_zoo.reading import is_model_folder, locate
 
+    choice = parse_tiles(tiles)
     path = locate(model)
     detector = open_model(path)
     training = path / TRAINING_FOLDER
@@ -52,6 +55,7 @@ def evaluate(
             names=names,
             threshold=threshold,
             overlap=overlap,
+            tiles=choice,
             history=history if history.is_file() else None,
             reading=reading(format_name, classes, columns, class_from),
             planes=change_planes(detector.planes, given_planes(axes, series, channels, z)),

@@ -17,6 +17,14 @@ Overlap = Annotated[
     typer.Option(help="Of two boxes of a class with a higher IoU, the lower-scored is dropped. \\[default: the model's, 0.5]"),
 ]
 
+Tiles = Annotated[
+    str,
+    typer.Option(
+        help="auto: cut images that are too large for one pass into overlapping tiles. none: never. A number: cut all that are "
+        "larger, in pixels; the most boxes that a model gives then hold for each tile."
+    ),
+]
+
 
 def open_model(path: Path | str) -> Detector:
     """A model folder or a package, at a path or a URL."""

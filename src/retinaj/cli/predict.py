@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from retinaj.cli.common import progress_bar, say
-from retinaj.cli.model_options import Model, Overlap, Threshold, open_model
+from retinaj.cli.model_options import Model, Overlap, Threshold, Tiles, open_model
 from retinaj.cli.plane_options import Axes, Series
 from retinaj.errors import RetinaJError
 from retinaj.files import anything_written, require_writable
@@ -26,19 +26,30 @@ def predict(
     ],
     threshold: Threshold = DEFAULT_THRESHOLD,
     overlap: Overlap = None,
+    tiles: Tiles = "auto",
     axes: Axes = None,
     series: Series = None,
 ) -> None:
     """Detect objects on an image, or on all images of a folder."""
     from retinaj.prediction.batch import predict as run_prediction
     from retinaj.prediction.record import SETTINGS_FILE
+    from retinaj.prediction.tiling import parse_tiles
 
+    choice = parse_tiles(tiles)
     require_writable(output / SETTINGS_FILE)
     detector = open_model(model)
     try:
         with progress_bar("detecting") as progress:
             outcomes = run_prediction(
-                source, detector, output, threshold=threshold, overlap=overlap, axes=axes, series=series, progress=progress
+                source,
+                detector,
+                output,
+                threshold=threshold,
+                overlap=overlap,
+                tiles=choice,
+                axes=axes,
+                series=series,
+                progress=progress,
             )
     except KeyboardInterrupt as interruption:
         if not anything_written():

@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from retinaj.annotations import Reading
 from retinaj.boxes import Boxes
 from retinaj.dataset import Dataset, load_dataset
@@ -17,6 +14,8 @@ from retinaj.evaluation import EvaluationResult, evaluate_boxes
 from retinaj.files import atomic_folder, require_absent
 from retinaj.images.plane_choice import PlaneChoice
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction, limit_words
+from retinaj.prediction.tiles import Found, find_objects
+from retinaj.prediction.tiling import TileChoice
 
 EVALUATION_FILE = "evaluation.json"
 TABLE_FILE = "evaluation.md"
@@ -49,6 +48,7 @@ def evaluate(
     names: Path | None = None,
     threshold: float = DEFAULT_THRESHOLD,
     overlap: float | None = None,
+    tiles: TileChoice = "auto",
     history: Path | None = None,
     reading: Reading | None = None,
     planes: PlaneChoice | None = None,
@@ -64,6 +64,7 @@ def evaluate(
         names: a text file with the names of the images to use, one a line; default: all.
         threshold: detections from this score on count as found in the numbers of right and wrong detections; AP uses all.
         overlap: see `Detector.detect`.
+        tiles: how large images are searched; see `retinaj.prediction.tiling.Tiling.cut`.
         history: the history.csv of the model's training, for the report's curves.
         reading: how to read the annotations, where they leave it open.
         planes: how images are read and stacks become planes; default: as in the model's training.
@@ -78,23 +79,23 @@ def evaluate(
     check_fraction("threshold", threshold)
     planes = detector.planes if planes is None else planes
     dataset = load_dataset(images, annotations, names=names, class_names=detector.class_names, reading=reading, planes=planes)
-    predictions: list[Boxes] = []
+    searches: list[Found] = []
     for sample in dataset.samples:
         if progress is not None:
-            progress(len(predictions), len(dataset.samples))
-        image = sample.read()
+            progress(len(searches), len(dataset.samples))
+        image = sample.open()
         try:
-            predictions.append(detector.detect(image, threshold=detector.score_floor, overlap=overlap))
+            searches.append(find_objects(detector, image, tiles=tiles, threshold=detector.score_floor, overlap=overlap))
         except RetinaJError as error:
             raise RetinaJError(f"{sample.image_path}: {error}") from error
-    truth = [sample.boxes for sample in dataset.samples]
-    result = evaluate_boxes(truth, predictions, max_detections=detector.max_detections, threshold=threshold)
+    truth, predictions = [sample.boxes for sample in dataset.samples], [found.boxes for found in searches]
+    # In tiles a model may give more, and all of them count.
+    most = max(detector.max_detections, *map(len, predictions))
+    result = evaluate_boxes(truth, predictions, max_detections=most, threshold=threshold)
     result = replace(result, weights_sha256=detector.weights_sha256)
     if progress is not None:
-        progress(len(predictions), len(dataset.samples))
-    evaluation = Evaluation(
-        dataset, tuple(predictions), result, tuple(_limit_warnings(dataset, predictions, detector, threshold))
-    )
+        progress(len(searches), len(dataset.samples))
+    evaluation = Evaluation(dataset, tuple(predictions), result, tuple(_limit_warnings(dataset, searches, detector, threshold)))
     with atomic_folder(output) as folder:
         (folder / EVALUATION_FILE).write_text(result.to_json() + "\n", encoding="utf-8")
         (folder / TABLE_FILE).write_text(result.markdown() + "\n", encoding="utf-8")
@@ -109,20 +110,16 @@ def evaluate(
     return evaluation
 
 
-def _limit_warnings(dataset: Dataset, predictions: Sequence[Boxes], detector: Detector, threshold: float) -> Iterator[str]:
+def _limit_warnings(dataset: Dataset, searches: Sequence[Found], detector: Detector, threshold: float) -> Iterator[str]:
     """Images on which the model's largest number of boxes, and not its skill, decides what is found."""
     most = detector.max_detections
-    crowded = [sample.name for sample in dataset.samples if len(sample.boxes) > most]
+    pairs = list(zip(dataset.samples, searches, strict=True))
+    crowded = [sample.name for sample, found in pairs if found.tiles == 1 and len(sample.boxes) > most]
     if crowded:
         yield (
             f"{len(crowded)} images, such as {crowded[0]}, have more annotated objects than the {most} boxes that the model "
-            "can give in one image: the rest counts as missed."
+            "can give in one pass: the rest counts as missed."
         )
-    pairs = zip(dataset.samples, predictions, strict=True)
-    full = [sample.name for sample, boxes in pairs if detector.is_full(boxes.select(_scores(boxes) >= threshold))]
+    full = [sample.name for sample, found in pairs if found.is_full(threshold)]
     if full:
         yield f"on {len(full)} images, such as {full[0]}, the model found {limit_words(detector)}."
-
-
-def _scores(boxes: Boxes) -> NDArray[np.float32]:
-    return np.zeros(len(boxes), np.float32) if boxes.score is None else boxes.score

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from retinaj.boxes import Boxes, iou_matrix
 from retinaj.errors import RetinaJError
-from retinaj.images import ImageHeader, open_image, read_header, read_image
+from retinaj.images import LAZY_ABOVE, ImageHeader, open_image, read_header, read_image
 from retinaj.images.axes import AXES
 from retinaj.images.channels import Channel, choose_channels
 
@@ -101,16 +101,34 @@ class PlaneChoice(BaseModel):
             RetinaJError: as `read_image`, and if the image lacks a channel, or is a stack and no plane is given.
         """
         if plane is None:
-            image = self.whole(path)
-            if {"t", "z"} & set(image.dims):
-                raise RetinaJError(f"{path} is a stack ({_lengths(image.sizes)}); expected a single plane.")
-            return image
+            return self._single(self.whole(path))
+        return self._choose(path, plane).compute()
+
+    def open(self, path: Path, plane: Plane | None = None, *, lazy_above: int = LAZY_ABOVE) -> xr.DataArray:
+        """As `read`, but a plane of more than `lazy_above` bytes in a TIFF or OME-Zarr stays there, as a dask array.
+
+        Raises:
+            RetinaJError: as `read`; damage to the pixels of a large plane is only noticed when they are used.
+        """
+        if plane is None:
+            image = open_image(path, axes=self.axes, series=self.series, lazy_above=lazy_above)
+            return self._single(choose_channels(image, self.channels))
+        chosen = self._choose(path, plane)
+        return chosen if chosen.nbytes > lazy_above else chosen.compute()
+
+    def _single(self, image: xr.DataArray) -> xr.DataArray:
+        if {"t", "z"} & set(image.dims):
+            raise RetinaJError(f"{image.attrs['path']} is a stack ({_lengths(image.sizes)}); expected a single plane.")
+        return image
+
+    def _choose(self, path: Path, plane: Plane) -> xr.DataArray:
+        """A plane of a stack, still in its file; a projection along z is in memory."""
         image = choose_channels(open_image(path, axes=self.axes, series=self.series, lazy_above=0), self.channels)
         t, z = plane
         image = image.isel(t=t) if "t" in image.dims else image
         if z is None and "z" in image.dims:
             return image.isel(z=0).copy(data=_brightest(image))
-        return (image.isel(z=z or 0) if "z" in image.dims else image).compute()
+        return image.isel(z=z or 0) if "z" in image.dims else image
 
     def divide(
         self, boxes: Boxes, sizes: Mapping[str, int], where: str

@@ -19,9 +19,11 @@ from retinaj.files import atomic_path
 from retinaj.images import ImageHeader, find_images, is_ome_zarr, open_image, read_header
 from retinaj.prediction.contact_sheet import CONTACT_SHEET, Thumbnail, write_contact_sheet
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, Detector, check_fraction
-from retinaj.prediction.outputs import count_classes, join_csv, most_on_a_plane, read_csv, write_csv
+from retinaj.prediction.outputs import count_classes, join_csv, read_csv, write_csv
 from retinaj.prediction.overlay import draw_overlay
 from retinaj.prediction.record import SETTINGS_FILE, PredictionRecord, image_state
+from retinaj.prediction.tiles import Found, find_objects
+from retinaj.prediction.tiling import TileChoice
 
 COUNTS_FILE = "counts.csv"
 ALL_BOXES_FILE = "detections.csv"
@@ -35,7 +37,7 @@ class ImageOutcome:
         source: the image file.
         csv, rois, overlay: the files made for it; they exist unless there is an error.
         counts: how many boxes of each class were found.
-        full: whether it, or a plane of it, has as many boxes as the model can give; see `Detector.is_full`.
+        full: whether a pass over it, or over a plane or a tile of it, gave as many boxes as the model can; see `Found.is_full`.
         skipped: whether an earlier run had finished it.
         error: why there is no result, or None.
     """
@@ -57,6 +59,7 @@ def predict(
     *,
     threshold: float = DEFAULT_THRESHOLD,
     overlap: float | None = None,
+    tiles: TileChoice = "auto",
     axes: str | None = None,
     series: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -81,10 +84,11 @@ def predict(
         output: folder to make, or the one of an interrupted run.
         threshold: the lowest score that is kept, above 0 up to 1.
         overlap: see `Detector.detect`; default: the model's.
+        tiles: how large images are searched; see `retinaj.prediction.tiling.Tiling.cut`.
         axes: what the axes of the images are where their files are wrong; see `retinaj.images.read_image`.
         series: which image of files that hold several, from 1.
-        progress: called as progress(images done, images in all) before the first and after each image; an exception from it
-            stops the run.
+        progress: called as progress(images done, images in all) before the first and after each image; of a single image, with
+            the numbers of its tiles. An exception from it stops the run.
         outcome_made: called with the outcome of each image.
         sheet_progress: called as progress(thumbnails done, thumbnails in all) while the contact sheet is drawn.
 
@@ -100,18 +104,20 @@ def predict(
     check_fraction("threshold", threshold)
     check_fraction("overlap", overlap)
     images = _images(source)
-    settings = _settings(source, detector, threshold, overlap) | {"axes": axes, "series": series}
+    settings = _settings(source, detector, threshold, overlap) | {"tiles": tiles, "axes": axes, "series": series}
     record = PredictionRecord.claim(output, settings)
     read = partial(open_image, axes=axes, series=series)
+    of_tiles = progress if len(images) == 1 else None
+    search = partial(find_objects, detector, tiles=tiles, threshold=threshold, overlap=overlap, progress=of_tiles)
     outcomes: list[ImageOutcome] = []
     try:
         for path, name in zip(images, output_names(images), strict=True):
-            if progress is not None:
+            if progress is not None and of_tiles is None:
                 progress(len(outcomes), len(images))
-            outcomes.append(_predict_one(path, name, read, detector, record, threshold, overlap))
+            outcomes.append(_predict_one(path, name, read, search, record, threshold))
             if outcome_made is not None:
                 outcome_made(outcomes[-1])
-        if progress is not None:
+        if progress is not None and of_tiles is None:
             progress(len(outcomes), len(images))
     finally:  # also when interrupted: the counts of what is there
         _write_counts(output / COUNTS_FILE, outcomes, detector.class_names)
@@ -156,30 +162,31 @@ def _predict_one(
     path: Path,
     name: str,
     read: Callable[[Path], xr.DataArray],
-    detector: Detector,
+    search: Callable[[xr.DataArray], Found],
     record: PredictionRecord,
     threshold: float,
-    overlap: float,
 ) -> ImageOutcome:
     output = record.path.parent
     table, rois, overlay = output / f"{name}.csv", output / f"{name}_RoiSet.zip", output / f"{name}_overlay.png"
     try:
         state = image_state(path)
-        if record.images.get(name) == state and all(result.is_file() for result in (table, rois, overlay)):
-            full = most_on_a_plane(table) >= detector.max_detections
-            return ImageOutcome(path, table, rois, overlay, count_classes(table), full=full, skipped=True)
-        image = read(path)  # a large stack stays on the disk: planes are read one after the other
-        boxes = detector.detect(image, threshold=threshold, overlap=overlap)
+        full_state = state | {"full": True}
+        known = record.images.get(name)
+        if known in (state, full_state) and all(result.is_file() for result in (table, rois, overlay)):
+            return ImageOutcome(path, table, rois, overlay, count_classes(table), full=known != state, skipped=True)
+        image = read(path)  # a large image stays on the disk: planes and tiles are read one after the other
+        found = search(image)
+        boxes, full = found.boxes, found.is_full(threshold)
         write_roi_set(rois, boxes, plain_stack=_is_plain_stack(image))
         with atomic_path(overlay) as temporary:
             draw_overlay(image, boxes).save(temporary, "PNG")
         write_csv(table, boxes)
-        record.add(name, state)  # last: for what is listed there, all files are complete
+        record.add(name, full_state if full else state)  # last: for what is listed there, all files are complete
     except RetinaJError as error:
         return ImageOutcome(path, table, rois, overlay, {}, error=str(error))
     except OSError as error:  # a full disk or a lost network drive concerns all images that follow
         raise RetinaJError(f"The results of {path} cannot be written to {output}: {error.strerror or error}.") from error
-    return ImageOutcome(path, table, rois, overlay, _counts(boxes), full=detector.is_full(boxes))
+    return ImageOutcome(path, table, rois, overlay, _counts(boxes), full=full)
 
 
 def _is_plain_stack(image: xr.DataArray) -> bool:

@@ -155,7 +155,16 @@ class Detector:
     def _detect_plane(self, plane: xr.DataArray, threshold: float, overlap: float) -> Boxes:
         pixels = self.pixels(plane)
         require_range(pixels, self.normalization)
-        detections = self.runtime(self.normalization(pixels)[None], overlap)[0]
+        return self.one_pass(self.normalization(pixels), threshold, overlap)
+
+    def one_pass(self, pixels: NDArray[np.float32], threshold: float, overlap: float) -> Boxes:
+        """What the network finds on normalised pixels [y, x, channel]: boxes in these, highest score first, clipped to them.
+
+        Args:
+            pixels: of a whole plane, or of a tile of it.
+            threshold, overlap: as for `detect`.
+        """
+        detections = self.runtime(pixels[None], overlap)[0]
         detections = detections[(detections[:, 4] > 0) & (detections[:, 4] >= threshold)]
         boxes = Boxes(detections[:, :4], detections[:, 5].astype(np.int32) - 1, self.class_names, detections[:, 4])
         boxes = boxes.clipped(width=pixels.shape[1], height=pixels.shape[0])
@@ -172,8 +181,8 @@ def limit_words(detector: Detector) -> str:
             "detections_per_img or box_detections_per_img, Ultralytics: max_det)"
         )
     return (
-        f"{detector.max_detections} boxes, as many as the model can give in one image, so that objects may be missing. Cut "
-        f"such images into smaller ones, or {remedy}"
+        f"{detector.max_detections} boxes, as many as the model can give in one pass, so that objects may be missing. Search "
+        f"such images in smaller tiles (--tiles of `retinaj predict`), or {remedy}"
     )
 
 

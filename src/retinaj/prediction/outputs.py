@@ -98,15 +98,6 @@ def count_classes(path: Path) -> dict[str, int]:
     return dict(Counter(str(row["class"]) for row in _rows(path)))
 
 
-def most_on_a_plane(path: Path) -> int:
-    """How many boxes the fullest plane in a CSV by `write_csv` has.
-
-    Raises:
-        RetinaJError: if it is not such a file.
-    """
-    return max(Counter(tuple(row.get(column) for column in PLANE_COLUMNS) for row in _rows(path)).values(), default=0)
-
-
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from retinaj.boxes import Boxes
 from retinaj.colours import RGB, class_colours
+from retinaj.images.reducing import reduced
 
 LONGEST_SIDE = 2400
 _SHORTEST_SIDE = 700
@@ -40,7 +41,8 @@ def draw_overlay(image: xr.DataArray, boxes: Boxes) -> Image.Image:
         title = ", ".join(f"{axis} {at + 1} of {image.sizes[axis]}" for axis, at in stack.items())
         image = image.isel(stack)
     image = image.isel({axis: 0 for axis in ("t", "z") if axis in image.dims})
-    return draw_boxes(to_rgb(image), boxes, title=title)
+    plane, factor = reduced(image, 2 * LONGEST_SIDE)  # more than is shown, so that lines and pixels are made small together
+    return draw_boxes(to_rgb(plane), replace(boxes, xyxy=boxes.xyxy / np.float32(factor)), title=title)
 
 
 def draw_boxes(

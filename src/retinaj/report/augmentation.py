@@ -22,7 +22,8 @@ from retinaj.files import write_text
 from retinaj.prediction.overlay import mix_channels
 from retinaj.report.examples import DrawnBox, drawn_boxes, picture_address
 from retinaj.report.templates import environment
-from retinaj.training.data import ImageStore, WindowSource
+from retinaj.training.data import WindowSource
+from retinaj.training.image_store import ImageStore, middle
 from retinaj.training.plan import plan_model
 from retinaj.training.settings import TrainingSettings
 
@@ -77,7 +78,7 @@ def write_preview(path: Path, training: Dataset, validation: Dataset, *, config:
     record = plan_model("preview", training, validation, settings, lambda line: None)
     source = WindowSource(training.samples, record, ImageStore(record))
     order = source.order(1, max(_WINDOWS, _TRIES)).tolist()
-    display = _Display(training, source.picture(order[0])[0])
+    display = _Display(training, middle(source.picture(order[0])[0]))
     windows = [display.tile(source.augmented(1, at, order[at]), training.samples[order[at]].name) for at in range(_WINDOWS)]
     names = class_colours(training.class_names)
     page = (

@@ -14,9 +14,12 @@ from PIL import Image
 from retinaj.boxes import Boxes
 from retinaj.dataset import Sample
 from retinaj.evaluation.matching import Matches, match_boxes
+from retinaj.images.reducing import reduced
 from retinaj.prediction.overlay import to_rgb
 
 _LONGEST_SIDE = 900  # of a picture in the page, in pixels
+# Reading a large image, as many are kept, so that what is shown is averaged once more.
+_ENOUGH = 4 * _LONGEST_SIDE
 _MOST_LABELS = 40  # more would cover the picture; the numbers still show under the mouse
 
 
@@ -78,8 +81,9 @@ class ImageReport:
         Raises:
             RetinaJError: if the image cannot be read.
         """
-        pixels = to_rgb(self.sample.read())
-        return replace(self, picture=picture_address(pixels, _LONGEST_SIDE), size=(pixels.shape[1], pixels.shape[0]))
+        image = self.sample.open()
+        pixels = to_rgb(reduced(image, _ENOUGH)[0])
+        return replace(self, picture=picture_address(pixels, _LONGEST_SIDE), size=(image.sizes["x"], image.sizes["y"]))
 
 
 def review_images(samples: Sequence[Sample], predictions: Sequence[Boxes], threshold: float) -> list[ImageReport]:

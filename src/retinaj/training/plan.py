@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from retinaj.dataset import Dataset, Sample
 from retinaj.errors import RetinaJError
+from retinaj.images.bands import BAND_BYTES, row_bands
 from retinaj.model_folder import ModelRecord, TrainingRecord
 from retinaj.network.anchors import AnchorFit, fit_anchors, measure_anchors
 from retinaj.network.config import NetworkConfig
-from retinaj.normalization import FixedScale, PercentileScale, choose_normalization
+from retinaj.normalization import FixedScale, PercentileScale, choose_normalization, scale_of_blocks
 from retinaj.prediction.detector import to_channels
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint
@@ -125,11 +127,13 @@ def _survey(samples: Sequence[Sample]) -> _Survey:
     channels: dict[int, Path] = {}
     grey, longest = True, 0
     for sample in samples:
-        pixels = _read_plane(sample)
-        dtypes.add(pixels.dtype)
-        channels.setdefault(pixels.shape[-1], sample.image_path)
-        grey = grey and pixels.shape[-1] in (1, 3) and bool((pixels == pixels[..., :1]).all())
-        longest = max(longest, *pixels.shape[:2])
+        image = sample.open()
+        longest = max(longest, image.sizes["x"], image.sizes["y"])
+        for band in row_bands(image):
+            pixels = _last_channel(band)
+            dtypes.add(pixels.dtype)
+            channels.setdefault(pixels.shape[-1], sample.image_path)
+            grey = grey and pixels.shape[-1] in (1, 3) and bool((pixels == pixels[..., :1]).all())
     if grey:
         return _Survey(dtypes, 1, longest)
     if set(channels) - {1, 3} and len(channels) > 1:
@@ -138,17 +142,31 @@ def _survey(samples: Sequence[Sample]) -> _Survey:
     return _Survey(dtypes, max(channels), longest)
 
 
-def _read_plane(sample: Sample) -> NDArray[np.generic]:
-    """The pixels [y, x, channel] of an image or plane."""
-    image = sample.read()
+def _last_channel(image: xr.DataArray) -> NDArray[np.generic]:
+    """The pixels [y, x, channel] of a plane."""
     return image.transpose("y", "x", "c").to_numpy() if "c" in image.dims else image.to_numpy()[..., None]
 
 
 def _mean_colour(samples: Sequence[Sample], normalization: FixedScale | PercentileScale, channels: int) -> tuple[float, ...]:
     """The mean normalised value of each channel, over evenly chosen images."""
     chosen = samples[:: -(-len(samples) // _PROBED_IMAGES)]
-    means = [normalization(to_channels(sample.read(), channels)).mean(axis=(0, 1)) for sample in chosen]
+    means = [_mean_normalised(sample.open(), normalization, channels) for sample in chosen]
     return tuple(round(float(value), 4) for value in np.mean(means, axis=0))
+
+
+def _mean_normalised(
+    image: xr.DataArray, normalization: FixedScale | PercentileScale, channels: int
+) -> NDArray[np.floating[Any]]:
+    """The mean normalised value of each channel of an image, which may be larger than memory."""
+    if image.chunks is None and image.nbytes <= BAND_BYTES:
+        return normalization(to_channels(image, channels)).mean(axis=(0, 1))
+
+    def blocks() -> Iterator[NDArray[np.generic]]:
+        return (to_channels(band, channels) for band in row_bands(image))
+
+    scale = scale_of_blocks(normalization, blocks)
+    sums = [scale(block).sum(axis=(0, 1), dtype=np.float64) for block in blocks()]
+    return np.sum(sums, axis=0) / (image.sizes["x"] * image.sizes["y"])
 
 
 def _pixel_type(dtypes: set[np.dtype[np.generic]]) -> Literal["uint8", "uint16", "float32"]:

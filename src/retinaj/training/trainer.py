@@ -20,9 +20,10 @@ from retinaj.network.retinanet import build_network
 from retinaj.network.untyped import tf
 from retinaj.training.budget import Pace
 from retinaj.training.console import TrainingConsole
-from retinaj.training.data import ImageStore, WindowSource
+from retinaj.training.data import WindowSource
 from retinaj.training.freezing import freeze
 from retinaj.training.history import EpochRow, History
+from retinaj.training.image_store import ImageStore
 from retinaj.training.optimizers import build_optimizer
 from retinaj.training.run_folder import Run, open_log, save_run
 from retinaj.training.schedule import learning_rate, plateau_factor
@@ -80,6 +81,7 @@ class Trainer:
             f"{counted(settings.batch_size, 'window')} of {record.training.window} x {record.training.window} pixels each; "
             f"validating on {counted(record.training.validation_images, 'image')}; seed {settings.seed}."
         )
+        self._say(self._windows.counts.words(self._windows.steps * settings.batch_size, settings.augmentation))
         if self._progress.epoch:
             self._say(f"Resuming after epoch {self._progress.epoch} of {settings.epochs}.")
         history = History(self._folder, self._progress.epoch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -13,8 +14,10 @@ from retinaj.boxes import Boxes
 from retinaj.dataset import Sample
 from retinaj.evaluation import EvaluationResult, evaluate_boxes
 from retinaj.model_folder import ModelRecord
-from retinaj.training.data import ImageStore, validation_images
+from retinaj.prediction.tile_merging import merge_tiles
+from retinaj.training.image_store import ImageStore
 from retinaj.training.step import ValidationStep
+from retinaj.training.validation_images import ValidationImage, validation_grid, validation_images
 
 _MEASURED_IMAGES = 4  # the first compiles
 
@@ -37,22 +40,36 @@ class Validator:
         """(mean loss, evaluation) with the network's present weights."""
         losses: list[float] = []
         found: list[Boxes] = []
+        of_tiles: list[tuple[float, Boxes]] = []
         for image in validation_images(self._samples, self._record, self._store):
-            loss, rows = self._step(image.image, image.targets.label, image.targets.boxes)
-            losses.append(loss)
-            found.append(self._boxes(rows).clipped(*image.size))
+            of_tiles.append(self._search(image))
+            if len(of_tiles) == len(image.grid.tiles):
+                losses.append(float(np.mean([loss for loss, _ in of_tiles])))
+                parts = [boxes for _, boxes in of_tiles]
+                found.append(merge_tiles(image.grid, parts, self._record.network.overlap) if len(parts) > 1 else parts[0])
+                of_tiles = []
         truth = [sample.boxes for sample in self._samples]
-        result = evaluate_boxes(truth, found, max_detections=self._record.network.max_detections)
-        return float(np.mean(losses)), result
+        # In tiles a model may give more, and all of them count.
+        most = max(self._record.network.max_detections, *map(len, found))
+        return float(np.mean(losses)), evaluate_boxes(truth, found, max_detections=most)
 
     def seconds(self) -> float:
         """How long validation takes on all images, guessed from the first few."""
         times: list[float] = []
-        for image in validation_images(self._samples[:_MEASURED_IMAGES], self._record, self._store):
+        images = validation_images(self._samples, self._record, self._store)
+        for image in islice(images, _MEASURED_IMAGES):
             began = time.perf_counter()
             self._step(image.image, image.targets.label, image.targets.boxes)
             times.append(time.perf_counter() - began)
-        return median(times[1:] or times) * len(self._samples)
+        count = sum(len(validation_grid(sample, self._record, self._store).tiles) for sample in self._samples)
+        return median(times[1:] or times) * count
+
+    def _search(self, image: ValidationImage) -> tuple[float, Boxes]:
+        """(loss, boxes in pixels of the whole image) of an image or a tile."""
+        loss, rows = self._step(image.image, image.targets.label, image.targets.boxes)
+        tile = image.tile
+        boxes = self._boxes(rows).clipped(tile.right - tile.left, tile.bottom - tile.top)
+        return loss, boxes.moved(tile.left, tile.top)
 
     def _boxes(self, rows: NDArray[np.float32]) -> Boxes:
         rows = rows[rows[:, 4] > 0]
