@@ -100,6 +100,7 @@ class User:
     def type_into(self, field: Any, text: str) -> None:
         """Click into a text field and type over what is there."""
         self.click(field, lambda: bool(field.isFocusOwner()))
+        time.sleep(0.3)  # if it had the focus already, the click is still on its way
         self.press("CONTROL", "A")
         key_event = self.java("java.awt.event.KeyEvent")
         for letter in text:
@@ -200,9 +201,8 @@ def session(user: User) -> dict[str, Any]:
     # The dialog, by keyboard and mouse; a wrong number first.
     user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     dialog = user.window("RetinaJ Detect...")
-    fields = list(dialog.getStringFields())
-    user.type_into(fields[0], str(model))
-    user.type_into(fields[1], "abc")
+    user.type_into(dialog.getStringFields().get(0), str(model))
+    user.type_into(dialog.getNumericFields().get(0), "abc")
     user.close(dialog, "OK")
     message = user.wait(
         "the message", lambda: next((w for w in user.windows() if "MessageDialog" in str(w.getClass().getName())), None)
@@ -210,10 +210,9 @@ def session(user: User) -> dict[str, Any]:
     notes["wrong number"] = user.labels(message)
     user.close(message, "OK")
     dialog = user.window("RetinaJ Detect...")
-    fields = list(dialog.getStringFields())
-    notes["typed texts are kept"] = [str(field.getText()) for field in fields]
-    user.type_into(fields[1], "0.55")
-    user.type_into(fields[2], "0.45")
+    notes["typed texts are kept"] = texts_of(dialog)
+    user.type_into(dialog.getNumericFields().get(0), "0.55")
+    user.type_into(dialog.getStringFields().get(1), "0.45")
     user.picture("dialog")
     user.press("ENTER")
     user.gone(dialog)
@@ -231,7 +230,10 @@ def session(user: User) -> dict[str, Any]:
     # The second time the dialog knows what was typed; Cancel changes nothing.
     user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     dialog = user.window("RetinaJ Detect...")
-    notes["remembered"] = [str(field.getText()) for field in dialog.getStringFields()]
+    notes["remembered"] = texts_of(dialog)
+    recent = user.wait("the models used lately", lambda: list_of(dialog.getChoices().get(0))[1:])
+    notes["recent"] = recent
+    notes |= preview(user, dialog)
     if os.environ.get("WINDOW_MANAGER"):
         notes["browsed"] = browse(user, dialog)
     user.close(dialog, "Cancel")
@@ -272,6 +274,35 @@ def session(user: User) -> dict[str, Any]:
     user.wait("the end of the macro", lambda: not bool(ij.isMacro()))
     user.wait("its report", lambda: "ROI sets and counts.csv" in str(ij.getLog()))
     return notes
+
+
+def texts_of(dialog: Any) -> list[str]:
+    """The texts of the model, the threshold and the overlap."""
+    fields = dialog.getStringFields().get(0), dialog.getNumericFields().get(0), dialog.getStringFields().get(1)
+    return [str(field.getText()) for field in fields]
+
+
+def list_of(choice: Any) -> list[str]:
+    return [str(choice.getItem(at)) for at in range(choice.getItemCount())]
+
+
+def preview(user: User, dialog: Any) -> dict[str, Any]:
+    """The preview of two thresholds, and what is on the image when it is switched off, whose overlay the user made."""
+    image = user.java("ij.WindowManager").getCurrentImage()
+    image.setRoi(1, 2, 3, 4)
+    image.setOverlay(user.java("ij.gui.Overlay")(user.java("ij.gui.OvalRoi")(5, 5, 9, 9)))
+    before, roi = image.getOverlay(), image.getRoi()
+    box = dialog.getCheckboxes().lastElement()
+    user.click(box, lambda: bool(box.getState()))
+    sizes: list[int] = []
+    for text in ("0.55", "0.75"):
+        user.type_into(dialog.getNumericFields().get(0), text)
+        user.wait("a preview", lambda: image.getOverlay() != before and int(image.getOverlay().size()) not in sizes)
+        sizes.append(int(image.getOverlay().size()))
+    user.picture("preview")
+    user.click(box, lambda: not bool(box.getState()))
+    user.wait("the user's overlay", lambda: image.getOverlay() == before)
+    return {"previewed": sizes, "roi is kept": image.getRoi() == roi}
 
 
 def browse(user: User, dialog: Any) -> str:

@@ -128,6 +128,16 @@ def test_dialog_remembers(notes: dict[str, Any], folder: Path) -> None:
     assert notes["remembered"] == [f"{folder}/grey model", "0.55", "0.45"]
 
 
+def test_dialog_offers_models_used_lately(notes: dict[str, Any], folder: Path) -> None:
+    assert notes["recent"] == [f"fake ({folder}/grey model)"]
+
+
+def test_preview_follows_the_threshold_and_leaves_no_trace(notes: dict[str, Any], expected: Boxes) -> None:
+    assert expected.score is not None
+    assert notes["previewed"] == [len(expected), int((expected.score >= 0.75).sum())]
+    assert notes["roi is kept"]
+
+
 @pytest.mark.skipif(not has_window_manager(), reason="no window manager: openbox is not there")
 def test_browsing_for_a_folder(notes: dict[str, Any], folder: Path) -> None:
     assert notes["browsed"] == f"{folder}/other model"

@@ -45,7 +45,7 @@ public final class Detect implements PlugIn {
         }
         Detections found;
         try {
-            found = Search.run(image, options);
+            found = Search.run(image, options, new StatusBar());
             Outputs.put(found, image, options);
         } finally {
             image.unlock();

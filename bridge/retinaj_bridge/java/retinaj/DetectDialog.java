@@ -4,15 +4,49 @@ import ij.IJ;
 import ij.ImagePlus;
 import ij.Prefs;
 import ij.gui.GenericDialog;
+import ij.gui.NonBlockingGenericDialog;
+import ij.io.FileInfo;
+import java.awt.Checkbox;
+import java.awt.Choice;
 import java.awt.TextField;
-import java.util.Vector;
+import java.io.File;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
 
-/** The dialog of "RetinaJ Detect...". */
+/**
+ * The dialog of "RetinaJ Detect...". It does not block ImageJ: the user can look at other slices and draw a selection meanwhile.
+ */
 final class DetectDialog {
     /** Of RetinaJ's models; what one was made with is known only after opening it. */
     private static final String USUAL_OVERLAP = "0.50";
+    /** What is remembered for the next time. */
+    private static final String[] REMEMBERED = {"model", "threshold", "overlap", "tiles", "output", "name"};
+    private static final String[] OUTPUTS = {
+        "ROI Manager", "Results table", "Overlay", "RoiSet.zip", "Label mask", "Count only"
+    };
+    private static final String WHOLE = "whole image";
+    private static final String SELECTION = "selection";
 
-    private DetectDialog() {}
+    private final ImagePlus image;
+    private final GenericDialog dialog;
+    /** The names of the options behind the text fields, in their order. */
+    private final List<String> texts = new ArrayList<>();
+    private Choice channel;
+    private Choice region;
+    private Checkbox project;
+    private final List<Checkbox> outputs = new ArrayList<>();
+    private Checkbox groups;
+    private Checkbox replace;
+    private Checkbox preview;
+
+    private DetectDialog(ImagePlus image, MacroOptions typed) {
+        this.image = image;
+        dialog = new NonBlockingGenericDialog(Detect.COMMAND);
+        build(typed);
+    }
 
     /**
      * Asks for the options until they are right, and remembers them.
@@ -21,14 +55,17 @@ final class DetectDialog {
      */
     static DetectOptions ask(ImagePlus image) throws CanceledException {
         MacroOptions typed = new MacroOptions()
-                .put("model", Prefs.get("retinaj.model", ""))
-                .put("threshold", Prefs.get("retinaj.threshold", MacroOptions.number(Build.THRESHOLD)))
-                .put("overlap", Prefs.get("retinaj.overlap", USUAL_OVERLAP));
+                .put("threshold", MacroOptions.number(Build.THRESHOLD))
+                .put("overlap", USUAL_OVERLAP);
+        for (String key : REMEMBERED) {
+            typed.put(key, Prefs.get("retinaj." + key, ""));
+        }
         while (true) {
-            typed = show(image, typed);
+            DetectDialog dialog = new DetectDialog(image, typed);
+            typed = dialog.show();
             try {
                 DetectOptions options = new DetectOptions(typed);
-                for (String key : new String[] {"model", "threshold", "overlap"}) {
+                for (String key : REMEMBERED) {
                     Prefs.set("retinaj." + key, typed.text(key, ""));
                 }
                 return options;
@@ -38,33 +75,133 @@ final class DetectDialog {
         }
     }
 
-    private static MacroOptions show(ImagePlus image, MacroOptions typed) throws CanceledException {
-        GenericDialog dialog = new GenericDialog(Detect.COMMAND);
-        ModelField.addTo(dialog, "Model", typed.text("model", ""));
-        // Text fields, not numeric ones, so that a wrong number is quoted and explained in the same words as in a macro.
-        dialog.addStringField("Threshold", typed.text("threshold", ""), 6);
-        dialog.addStringField("Overlap", typed.text("overlap", ""), 6);
-        int channels = image.getNChannels();
-        if (channels > 1) {
-            String[] choices = new String[channels + 1];
+    private void build(MacroOptions typed) {
+        TextField model = PathField.addModel(dialog, "Model", typed.text("model", ""));
+        texts.add("model");
+        dialog.addChoice("Recent", new String[] {RecentModels.TITLE}, RecentModels.TITLE);
+        RecentModels.offer((Choice) dialog.getChoices().lastElement(), model);
+        dialog.addSlider("Threshold", 0.01, 1.0, Build.THRESHOLD, 0.01);
+        // As it was typed, so that a wrong number is quoted and explained in the same words as in a macro.
+        ((TextField) dialog.getNumericFields().lastElement()).setText(typed.text("threshold", ""));
+        addText("Overlap", "overlap", typed.text("overlap", USUAL_OVERLAP), 6);
+        if (image.getNChannels() > 1) {
+            String[] choices = new String[image.getNChannels() + 1];
             choices[0] = "all";
-            for (int channel = 1; channel <= channels; channel++) {
-                choices[channel] = String.valueOf(channel);
+            for (int number = 1; number < choices.length; number++) {
+                choices[number] = String.valueOf(number);
             }
             dialog.addChoice("Channel", choices, typed.text("channel", "all"));
+            channel = (Choice) dialog.getChoices().lastElement();
         }
-        dialog.addCheckbox("Replace ROIs and results", typed.has("replace"));
-        dialog.showDialog();
+        int slices = image.getNSlices();
+        int frames = image.getNFrames();
+        if (slices > 1 || frames > 1) {
+            addText("Slices (all, current, 3-7)", "slices", typed.text("slices", "all"), 10);
+        }
+        if (slices > 1 && frames > 1) {
+            addText("Frames (all, current, 3-7)", "frames", typed.text("frames", "all"), 10);
+        }
+        if (slices > 1) {
+            project = addCheckbox("Maximum projection of the slices", typed.text("projection", "none").equals("max"));
+        }
+        addText("Tiles (auto, none, side)", "tiles", typed.text("tiles", "auto"), 10);
+        dialog.addChoice("Region", new String[] {WHOLE, SELECTION},
+                typed.text("region", "image").equals("selection") ? SELECTION : WHOLE);
+        region = (Choice) dialog.getChoices().lastElement();
+        addOutputs(typed);
+        PathField.addOutput(dialog, "RoiSet.zip file", typed.text("file", besideTheImage()));
+        texts.add("file");
+        addText("Name of entries", "name", typed.text("name", NameTemplate.DEFAULT), 20);
+        groups = addCheckbox("Groups by class", typed.has("groups"));
+        replace = addCheckbox("Replace ROIs and results", typed.has("replace"));
+        preview = addCheckbox("Preview of the plane in view", false);
+    }
+
+    private void addText(String label, String key, String text, int columns) {
+        dialog.addStringField(label, text, columns);
+        texts.add(key);
+    }
+
+    private Checkbox addCheckbox(String label, boolean state) {
+        dialog.addCheckbox(label, state);
+        return (Checkbox) dialog.getCheckboxes().lastElement();
+    }
+
+    private void addOutputs(MacroOptions typed) {
+        Set<DetectOptions.Output> chosen;
+        try {
+            chosen = DetectOptions.Output.parse(typed.text("output", DetectOptions.Output.DEFAULT));
+        } catch (RetinaJException error) {
+            chosen = EnumSet.noneOf(DetectOptions.Output.class); // none was chosen, which was told
+        }
+        boolean[] states = new boolean[OUTPUTS.length];
+        for (DetectOptions.Output output : chosen) {
+            states[output.ordinal()] = true;
+        }
+        int before = dialog.getCheckboxes() == null ? 0 : dialog.getCheckboxes().size();
+        dialog.addCheckboxGroup(2, 3, OUTPUTS, states, new String[] {"Output:"});
+        for (int at = 0; at < OUTPUTS.length; at++) {
+            outputs.add((Checkbox) dialog.getCheckboxes().get(before + at));
+        }
+    }
+
+    private MacroOptions show() throws CanceledException {
+        try (Preview shown = new Preview(image)) {
+            dialog.addDialogListener((source, event) -> {
+                DetectOptions options = preview.getState() ? readIfRight() : null;
+                if (options != null || !preview.getState()) { // something half typed leaves the preview as it is
+                    shown.update(options);
+                }
+                return true;
+            });
+            dialog.showDialog();
+        }
         if (dialog.wasCanceled()) {
             throw new CanceledException();
         }
-        Vector<?> fields = dialog.getStringFields();
-        String channel = channels > 1 ? dialog.getNextChoice() : "all";
-        return new MacroOptions()
-                .put("model", ((TextField) fields.get(0)).getText())
-                .put("threshold", ((TextField) fields.get(1)).getText())
-                .put("overlap", ((TextField) fields.get(2)).getText())
-                .put("channel", channel.equals("all") ? "" : channel)
-                .flag("replace", dialog.getNextBoolean());
+        return read();
+    }
+
+    private DetectOptions readIfRight() {
+        try {
+            return new DetectOptions(read());
+        } catch (RetinaJException error) {
+            IJ.showStatus("RetinaJ: " + error.getMessage());
+            return null;
+        }
+    }
+
+    /** What is typed and chosen now. Read from the components: ImageJ's getNext... would record it in its own way. */
+    private MacroOptions read() {
+        MacroOptions typed = new MacroOptions();
+        for (int at = 0; at < texts.size(); at++) {
+            typed.put(texts.get(at), ((TextField) dialog.getStringFields().get(at)).getText());
+        }
+        typed.put("threshold", ((TextField) dialog.getNumericFields().get(0)).getText());
+        if (channel != null && channel.getSelectedIndex() > 0) {
+            typed.put("channel", channel.getSelectedItem());
+        }
+        typed.put("projection", project != null && project.getState() ? "max" : "none");
+        typed.put("region", region.getSelectedItem().equals(SELECTION) ? "selection" : "image");
+        List<String> words = new ArrayList<>();
+        for (DetectOptions.Output output : DetectOptions.Output.values()) {
+            if (outputs.get(output.ordinal()).getState()) {
+                words.add(output.name().toLowerCase(Locale.ROOT));
+            }
+        }
+        typed.put("output", words.isEmpty() ? "nothing" : String.join(",", words));
+        if (!words.contains("zip")) {
+            typed.remove("file");
+        }
+        return typed.flag("groups", groups.getState()).flag("replace", replace.getState());
+    }
+
+    /** Where a RoiSet.zip of the image would lie, if the image has a file. */
+    private String besideTheImage() {
+        FileInfo file = image.getOriginalFileInfo();
+        if (file == null || file.directory == null || file.directory.isEmpty() || file.directory.contains("://")) {
+            return "";
+        }
+        return new File(file.directory, image.getShortTitle() + "_RoiSet.zip").getPath();
     }
 }

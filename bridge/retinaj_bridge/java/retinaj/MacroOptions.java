@@ -93,6 +93,10 @@ final class MacroOptions {
         return this;
     }
 
+    void remove(String key) {
+        given.remove(key);
+    }
+
     boolean has(String key) {
         return given.containsKey(key);
     }

@@ -1,6 +1,5 @@
 package retinaj;
 
-import ij.IJ;
 import ij.ImagePlus;
 import java.io.File;
 
@@ -9,12 +8,14 @@ final class Search {
     private Search() {}
 
     /**
-     * The boxes on an image; the status bar shows how far it is.
+     * The boxes on an image.
      *
+     * @param progress is told about each plane
      * @throws RetinaJException if the model cannot be opened, or the image does not fit it or is not there any more
      * @throws CanceledException if Escape was pressed
      */
-    static Detections run(ImagePlus image, DetectOptions options) throws RetinaJException, CanceledException {
+    static Detections run(ImagePlus image, DetectOptions options, StatusBar progress)
+            throws RetinaJException, CanceledException {
         String title = image.getTitle();
         Region region = options.inSelection ? Region.selected(image) : Region.whole(image);
         Planes planes = new Planes(image, options.channel, region.bounds);
@@ -28,8 +29,8 @@ final class Search {
         int[] frames = onlyFrames ? options.slices.in("slices", planes.frames, image.getT(), title)
                 : options.frames.in("frames", planes.frames, image.getT(), title);
         int perFrame = options.project ? 1 : slices[1] - slices[0] + 1;
-        StatusBar progress = new StatusBar(perFrame * (frames[1] - frames[0] + 1));
-        IJ.showStatus("RetinaJ: opening " + new File(options.model).getName());
+        progress.begin(perFrame * (frames[1] - frames[0] + 1));
+        progress.report(-1, "opening " + new File(options.model).getName());
         try (Worker worker = Worker.connect(progress)) {
             Message model = worker.call("open", new Message().put("model", options.model), progress);
             Detections found = new Detections(model, options.threshold);
@@ -40,7 +41,7 @@ final class Search {
                     Message request = planes.read(first, last, frame);
                     Message answer;
                     try {
-                        answer = worker.call("detect", asked(request, options), progress);
+                        answer = worker.call("detect", asked(request, options, model), progress);
                     } catch (RetinaJException error) {
                         throw explained(error, image, planes, options);
                     }
@@ -54,8 +55,9 @@ final class Search {
         }
     }
 
-    private static Message asked(Message request, DetectOptions options) {
+    private static Message asked(Message request, DetectOptions options, Message model) {
         return request
+                .put("identity", model.text("identity")) // so that one that is replaced meanwhile is noticed
                 .put("model", options.model)
                 .put("threshold", String.valueOf(options.threshold))
                 .put("overlap", Double.isNaN(options.overlap) ? "" : String.valueOf(options.overlap))

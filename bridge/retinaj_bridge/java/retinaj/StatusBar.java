@@ -2,14 +2,12 @@ package retinaj;
 
 import ij.IJ;
 
-/** Progress in ImageJ's window, and Escape. */
-final class StatusBar implements Progress {
-    private final int total;
+/** Progress in ImageJ's window, of work that consists of several parts, and Escape. */
+class StatusBar implements Progress {
+    private int total = 1;
     private int done;
 
-    /** @param total of how many parts the work consists; the worker reports about one at a time */
-    StatusBar(int total) {
-        this.total = total;
+    StatusBar() {
         IJ.resetEscape();
     }
 
@@ -26,6 +24,12 @@ final class StatusBar implements Progress {
     @Override
     public boolean isCanceled() {
         return IJ.escapePressed();
+    }
+
+    /** @param parts of how many the work consists; the worker reports about one at a time */
+    void begin(int parts) {
+        total = parts;
+        done = 0;
     }
 
     /**

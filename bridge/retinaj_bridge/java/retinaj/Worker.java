@@ -75,7 +75,7 @@ final class Worker implements Closeable {
     private static Worker started(WorkerFile stale, Progress progress) throws RetinaJException, CanceledException {
         WorkerProcess process = WorkerProcess.start();
         long until = System.nanoTime() + START_SECONDS * 1_000_000_000L;
-        progress.report(-1, "RetinaJ: starting Python");
+        progress.report(-1, "starting Python");
         while (System.nanoTime() < until) {
             if (progress.isCanceled()) {
                 throw new CanceledException(); // it goes on starting, and is there the next time
