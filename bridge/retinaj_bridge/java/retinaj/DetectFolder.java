@@ -22,7 +22,7 @@ public final class DetectFolder implements PlugIn {
         } else {
             options = FolderOptions.ofMacro();
         }
-        StatusBar progress = new StatusBar(1);
+        StatusBar progress = new StatusBar();
         Message answer;
         try (Worker worker = Worker.connect(progress)) {
             answer = worker.call("folder", request(options), progress);

@@ -40,7 +40,7 @@ final class FolderDialog {
 
     private static MacroOptions show(MacroOptions typed) throws CanceledException {
         GenericDialog dialog = new GenericDialog(DetectFolder.COMMAND);
-        ModelField.addTo(dialog, "Model", typed.text("model", ""));
+        RecentModels.addTo(dialog, "Model", typed.text("model", ""));
         dialog.addDirectoryField("Images", typed.text("images", ""), COLUMNS);
         dialog.addDirectoryField("Results (a new folder)", typed.text("output", ""), COLUMNS);
         // Text fields, not numeric ones, so that a wrong number is quoted and explained in the same words as in a macro.

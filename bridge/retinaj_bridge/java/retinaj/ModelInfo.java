@@ -33,7 +33,7 @@ public final class ModelInfo implements PlugIn {
         if (model.isEmpty()) {
             throw new RetinaJException("The model is missing; name a model folder or a package, as in " + USAGE + ".");
         }
-        StatusBar progress = new StatusBar(1);
+        StatusBar progress = new StatusBar();
         Message answer;
         try (Worker worker = Worker.connect(progress)) {
             answer = worker.call("info", new Message().put("model", model), progress);
@@ -48,7 +48,7 @@ public final class ModelInfo implements PlugIn {
 
     private static String ask() throws CanceledException {
         GenericDialog dialog = new GenericDialog(COMMAND);
-        ModelField.addTo(dialog, "Model", Prefs.get("retinaj.model", ""));
+        RecentModels.addTo(dialog, "Model", Prefs.get("retinaj.model", ""));
         dialog.addHelp(Help.page("info"));
         dialog.showDialog();
         if (dialog.wasCanceled()) {

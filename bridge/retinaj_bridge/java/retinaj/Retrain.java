@@ -36,7 +36,7 @@ public final class Retrain implements PlugIn {
             }
             IJ.log("RetinaJ: " + Annotations.add(image, options.annotations));
         }
-        StatusBar progress = new StatusBar(1);
+        StatusBar progress = new StatusBar();
         Message answer;
         try (Worker worker = Worker.connect(progress)) {
             answer = worker.call("retrain", new Message()

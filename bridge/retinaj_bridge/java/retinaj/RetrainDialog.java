@@ -41,7 +41,7 @@ final class RetrainDialog {
 
     private static MacroOptions show(ImagePlus image, MacroOptions typed) throws CanceledException {
         GenericDialog dialog = new GenericDialog(Retrain.COMMAND);
-        TextField model = ModelField.addTo(dialog, "Model to start from", typed.text("model", ""));
+        TextField model = RecentModels.addTo(dialog, "Model to start from", typed.text("model", ""));
         dialog.addDirectoryField("Data set", typed.text("dataset", ""), COLUMNS);
         follow(model, (TextField) dialog.getStringFields().lastElement());
         ClassesField.addTo(dialog, typed.text("classes", "name"));
@@ -58,6 +58,7 @@ final class RetrainDialog {
         DialogTexts texts = new DialogTexts(dialog);
         MacroOptions answer = new MacroOptions().put("model", texts.next()).put("dataset", texts.next());
         String classes = texts.next();
+        dialog.getNextChoice(); // that of recent models, which has filled the field
         String rois = dialog.getNextChoice();
         String channel = ClassesField.channel(dialog, image);
         return answer

@@ -108,7 +108,7 @@ final class TrainingMonitor {
      * @throws CanceledException if Escape was pressed, or somebody else stopped it
      */
     static void await(String id) throws RetinaJException, CanceledException {
-        StatusBar progress = new StatusBar(1);
+        StatusBar progress = new StatusBar();
         try {
             while (true) {
                 State state = look(id);
