@@ -47,6 +47,7 @@ class TrainingSettings(BaseModel):
             (their images come more often).
         hard_images: how much more often images with a high loss come: 0 not at all, 1 in proportion to their loss.
         label_smoothing: by how much the class loss asks less than a score of 1 (Szegedy et al. 2016).
+        class_loss: "focal" asks objects for a score of 1, "quality" for the IoU of their box.
         focal_alpha: weight of objects against background in the class loss.
         focal_gamma: how strongly the class loss holds back what is already scored well.
         box_loss: "giou", "ciou" or "smooth_l1".
@@ -89,6 +90,7 @@ class TrainingSettings(BaseModel):
     balance: Literal["none", "weights", "sampling"] = "none"
     hard_images: Annotated[float, Field(ge=0, le=1)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    class_loss: Literal["focal", "quality"] = "focal"
     focal_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.25
     focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
     box_loss: Literal["giou", "ciou", "smooth_l1"] = "giou"
