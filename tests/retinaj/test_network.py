@@ -14,7 +14,15 @@ from retinaj.network.applications import APPLICATIONS, repeatable
 from retinaj.network.box_coding import decode_boxes, encode_boxes
 from retinaj.network.config import BACKBONES, AnchorConfig, NetworkConfig
 from retinaj.network.detection import decode_levels, detections, network_input
-from retinaj.network.losses import ciou_loss, focal_loss, giou_loss, positives, smooth_l1_loss
+from retinaj.network.losses import (
+    box_quality,
+    ciou_loss,
+    focal_loss,
+    giou_loss,
+    positives,
+    quality_focal_loss,
+    smooth_l1_loss,
+)
 from retinaj.network.nms import ROUNDS, greedy_nms
 from retinaj.network.retinanet import build_network, flatten_levels
 from retinaj.network.targets import BACKGROUND, IGNORED, assign_atss, assign_by_iou
@@ -218,6 +226,37 @@ def test_focal_loss_is_equation_5() -> None:
             p = probability[0, anchor, name]
             expected += -0.25 * (1 - p) ** 2 * np.log(p) if target[name] else -0.75 * p**2 * np.log(1 - p)
     assert float(focal_loss(tf.constant(logits), tf.constant(label))[0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_quality_focal_loss_is_equation_3_and_least_where_the_score_is_the_iou() -> None:
+    logits = np.array([[[2.0, -1.0], [0.5, 0.0], [3.0, 3.0]]], np.float32)
+    label, quality = np.array([[0, BACKGROUND, IGNORED]], np.int32), np.array([[0.6, 0, 0]], np.float32)
+    score = 1 / (1 + np.exp(-logits))
+    asked = {(0, 0): 0.6, (0, 1): 0.0, (1, 0): 0.0, (1, 1): 0.0}
+    expected = sum(
+        abs(y - score[0][at]) ** 2 * -((1 - y) * np.log(1 - score[0][at]) + y * np.log(score[0][at])) for at, y in asked.items()
+    )
+    assert float(quality_focal_loss(tf.constant(logits), label, quality)[0]) == pytest.approx(expected, rel=1e-5)
+    one = np.array([[1]], np.int32) - 1
+    losses = [
+        float(quality_focal_loss(np.array([[[np.log(p / (1 - p))]]], np.float32), one, np.array([[0.6]], np.float32))[0])
+        for p in (0.3, 0.5, 0.6, 0.7, 0.9)
+    ]
+    assert losses[2] == pytest.approx(0, abs=1e-6)
+    assert min(losses) == losses[2]
+    doubled = quality_focal_loss(logits, label, quality, weights=np.array([2, 1], np.float32))
+    assert float(doubled[0]) > expected
+
+
+def test_quality_is_the_iou_of_the_decoded_box_without_gradient() -> None:
+    anchors = np.array([[0, 0, 2, 2], [0, 0, 2, 2]], np.float32)
+    centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
+    deltas = tf.Variable(tf.zeros([1, 2, 4]))
+    with tf.GradientTape() as tape:
+        boxes = np.array([[[1, 0, 3, 2], [1, 0, 3, 2]]], np.float32)
+        quality = box_quality(deltas, centre, size, boxes, tf.constant([[1.0, 0.0]]))
+    np.testing.assert_allclose(quality, [[1 / 3, 0]], atol=1e-6)
+    assert tape.gradient(quality, deltas) is None
 
 
 def test_coding_is_invertible() -> None:

@@ -47,6 +47,39 @@ def focal_loss(
     return ops.sum(weight * wrong**gamma * cross_entropy * counted, axis=(1, 2))
 
 
+def quality_focal_loss(logits: Any, label: Any, quality: Any, *, gamma: float = 2.0, weights: Any = None) -> Any:
+    """Focal loss that asks objects for the IoU of their box, not 1 (Li et al. 2020, "Generalized Focal Loss", equation 3).
+
+    The score then tells how well the box fits too, so that NMS keeps the best of several boxes of an object.
+
+    Args:
+        logits: float32 [batch, A, classes].
+        label: int32 [batch, A]: class, BACKGROUND or IGNORED.
+        quality: float32 [batch, A], what an object's class is asked for: `box_quality`.
+        gamma: how strongly what is already scored right is held back; beta in the paper.
+        weights: float32 [classes], how much objects of each class count; None counts all alike.
+
+    Returns:
+        float32 [batch]. Ignored anchors give none.
+    """
+    one_hot = ops.one_hot(label, logits.shape[-1], dtype="float32")
+    target = one_hot * quality[..., None]
+    cross_entropy = ops.softplus(logits) - target * logits
+    wrong = ops.absolute(target - ops.sigmoid(logits))
+    weight = 1.0 if weights is None else 1 - one_hot + one_hot * weights
+    counted = ops.cast(ops.not_equal(label, IGNORED), "float32")[..., None]
+    return ops.sum(weight * wrong**gamma * cross_entropy * counted, axis=(1, 2))
+
+
+def box_quality(deltas: Any, centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
+    """IoU of each positive anchor's decoded box with its target, without gradient; 0 for other anchors: float32 [batch, A].
+
+    Args as `smooth_l1_loss`.
+    """
+    iou, _ = _iou(decode_boxes(centre, size, deltas), _safe_targets(centre, size, boxes, positive))
+    return ops.stop_gradient(iou * positive)
+
+
 def smooth_l1_loss(deltas: Any, centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
     """Smooth L1 on encoded boxes (Girshick 2015, equation 3), summed over the positive anchors of each image: [batch].
 

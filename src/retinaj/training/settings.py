@@ -133,7 +133,13 @@ class TrainingSettings(BaseModel):
     ] = None
     box_loss: Annotated[Literal["giou", "ciou", "smooth_l1"], Option(panel=_LEARNING)] = "giou"
     assignment: Annotated[Literal["atss", "iou"], Option("Which anchors learn a box.", panel=_LEARNING)] = "atss"
-    focal_alpha: Annotated[float, Field(gt=0, lt=1), Option("Weight of objects in the class loss.", panel=_LEARNING)] = 0.25
+    class_loss: Annotated[
+        Literal["focal", "quality"],
+        Option("Ask objects for a score of 1 (focal), or for the IoU that their box has (quality).", panel=_LEARNING),
+    ] = "focal"
+    focal_alpha: Annotated[float, Field(gt=0, lt=1), Option("Weight of objects in the focal class loss.", panel=_LEARNING)] = (
+        0.25
+    )
     focal_gamma: Annotated[float, Field(ge=0, le=10), Option("Focus on what is scored badly.", panel=_LEARNING)] = 2.0
     class_weight: Annotated[float, Field(ge=0), Option("Of the class loss.", panel=_LEARNING)] = 1.0
     box_weight: Annotated[float, Field(ge=0), Option("Of the localisation loss.", panel=_LEARNING)] = 2.0

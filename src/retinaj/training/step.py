@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from retinaj.model_folder import ModelRecord
 from retinaj.network.anchors import anchor_grid
 from retinaj.network.detection import select_detections
-from retinaj.network.losses import ciou_loss, focal_loss, giou_loss, positives, smooth_l1_loss
+from retinaj.network.losses import (
+    box_quality,
+    ciou_loss,
+    focal_loss,
+    giou_loss,
+    positives,
+    quality_focal_loss,
+    smooth_l1_loss,
+)
 from retinaj.network.retinanet import flatten_levels
 from retinaj.network.untyped import ops, tf
 from retinaj.training.balance import class_weights
@@ -51,15 +59,19 @@ class Losses:
         # In mixed precision the network's outputs are bfloat16, whose 8 bits are too few for a sum over thousands of anchors.
         logits = ops.cast(flatten_levels(outputs["class_logits"], self._classes), "float32")
         deltas = ops.cast(flatten_levels(outputs["box_deltas"], 4), "float32")
-        class_loss = focal_loss(
-            logits,
-            label,
-            alpha=settings.focal_alpha,
-            gamma=settings.focal_gamma,
-            smoothing=settings.label_smoothing,
-            weights=self._class_weights,
-        )
         centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
+        if settings.class_loss == "quality":
+            quality = box_quality(deltas, centre, size, boxes, positive) * (1 - settings.label_smoothing)
+            class_loss = quality_focal_loss(logits, label, quality, gamma=settings.focal_gamma, weights=self._class_weights)
+        else:
+            class_loss = focal_loss(
+                logits,
+                label,
+                alpha=settings.focal_alpha,
+                gamma=settings.focal_gamma,
+                smoothing=settings.label_smoothing,
+                weights=self._class_weights,
+            )
         box_loss = self._box_loss(deltas, centre, size, boxes, positive)
         return settings.class_weight * class_loss / count, settings.box_weight * box_loss / count
 
