@@ -19,7 +19,7 @@ from retinaj.training.leakage_warning import leakage_lines
 from retinaj.training.plan import plan_model
 from retinaj.training.precision import best_precision, has_gpu, precision
 from retinaj.training.presets import preset_line, with_preset
-from retinaj.training.run_folder import Run, has_sample, load_run, require_same_images, save_run, save_sample
+from retinaj.training.run_folder import Run, add_to_log, has_sample, load_run, require_same_images, save_run, save_sample
 from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint, require_same_start
@@ -62,7 +62,7 @@ def train(
 
     Raises:
         RetinaJError: if images or annotations cannot be used, the output exists, the run cannot be resumed, or the loss
-            ceased to be a number.
+            exploded or ceased to be a number.
         KeyboardInterrupt: on Ctrl-C, after a usable model was left in `output`.
     """
     output = Path(output)
@@ -95,14 +95,21 @@ def train(
     else:
         asked = settings
         settings, decided = with_preset(asked, gpu=has_gpu(), fixed=start.settings() if start else ())
-        tell(console, preset_line(asked, settings, decided))
-        for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
+        said: list[str] = []
+
+        def say(line: str) -> None:
+            said.append(line)
             tell(console, line)
+
+        say(preset_line(asked, settings, decided))
+        for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
+            say(line)
         settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
-        record = plan_model(output.name, training_set, validation_set, settings, lambda line: tell(console, line), start)
+        record = plan_model(output.name, training_set, validation_set, settings, say, start)
         run = Run.of(record, training_set, validation_set)
         network = _initial_network(record, start, resuming=False)  # before anything is written: fetching weights can fail
         save_run(output, run)
+        add_to_log(output, said)
     if not has_sample(output):  # nor has a run that was killed between the two
         sample = save_sample(output, validation_set.samples)
         tell(console, f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.")
