@@ -96,6 +96,7 @@ def test_a_preset_is_said_stored_and_resumed(tmp_path: Path, monkeypatch: pytest
     settings = TrainingSettings(**TINY, batch_size=4)
     record = train(*data, tmp_path / "model", settings=settings, console=Console(file=screen, width=400))
     assert "Preset gpu, because there is a GPU: minutes 20, learning-rate 0.002, warmup-steps 500." in screen.getvalue()
+    assert "Preset gpu, because" in (tmp_path / "model" / "training" / "training.log").read_text()
     stored = record.training.settings
     assert (stored.preset, stored.learning_rate, stored.batch_size) == ("gpu", 0.002, 4)
     assert load_run(tmp_path / "model").record.training.settings == stored

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import xarray as xr
@@ -162,3 +163,12 @@ def open_log(folder: Path) -> logging.Logger:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     return logger
+
+
+def add_to_log(folder: Path, lines: Sequence[str]) -> None:
+    """Append what was said before the run's log was open."""
+    logger = open_log(folder)
+    for line in lines:
+        logger.info(line)
+    for handler in logger.handlers:
+        handler.close()

@@ -21,7 +21,7 @@ from retinaj.training.plan import plan_model
 from retinaj.training.precision import best_precision, has_gpu
 from retinaj.training.presets import preset_line, with_preset
 from retinaj.training.replicas import Replicas, find_replicas, join_machines
-from retinaj.training.run_folder import Run, has_sample, load_run, require_same_images, save_run, save_sample
+from retinaj.training.run_folder import Run, add_to_log, has_sample, load_run, require_same_images, save_run, save_sample
 from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint, require_same_start
@@ -68,7 +68,7 @@ def train(
 
     Raises:
         RetinaJError: if images or annotations cannot be used, the output exists, the run cannot be resumed, the loss
-            ceased to be a number, or another machine of the run ended.
+            exploded or ceased to be a number, or another machine of the run ended.
         KeyboardInterrupt: on Ctrl-C, after a usable model was left in `output`.
     """
     output = Path(output)
@@ -77,6 +77,7 @@ def train(
     with (machines or Replicas()).explained():
         if machines is not None and not machines.leads:
             return follow(images, annotations, machines, names=names, validation=validation, reading=reading, console=console)
+        said: list[str] = []
         run = load_run(output) if resume else None
         has_state = (output / TRAINING_FOLDER / STATE_FILE).is_file()
         if run is not None:
@@ -87,7 +88,7 @@ def train(
             settings = settings or TrainingSettings(**(start.settings() if start else {}))
             asked = settings
             settings, decided = with_preset(asked, gpu=has_gpu(), fixed=start.settings() if start else ())
-            tell(console, preset_line(asked, settings, decided))
+            said.append(preset_line(asked, settings, decided))
         replicas = machines or find_replicas(devices, settings.batch_size, lambda line: tell(console, line))
         replicas.shares(settings.batch_size)
         training_set, validation_set = load_sets(
@@ -109,15 +110,22 @@ def train(
             replicas.told(run.model_dump_json().encode())
             network = initial_network(run.record, start, replicas, resuming=has_state)
         else:
-            for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
+
+            def say(line: str) -> None:
+                said.append(line)
                 tell(console, line)
+
+            tell(console, said[0])
+            for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training_set, validation_set))):
+                say(line)
             settings = settings.model_copy(update={"precision": settings.precision or best_precision()})
-            record = plan_model(output.name, training_set, validation_set, settings, lambda line: tell(console, line), start)
+            record = plan_model(output.name, training_set, validation_set, settings, say, start)
             run = Run.of(record, training_set, validation_set)
             replicas.told(run.model_dump_json().encode())
             # Before anything is written: fetching weights can fail.
             network = initial_network(record, start, replicas, resuming=False)
             save_run(output, run)
+            add_to_log(output, said)
         if not has_sample(output):  # nor has a run that was killed between the two
             sample = save_sample(output, validation_set.samples)
             tell(

@@ -103,7 +103,7 @@ class Trainer:
         """Train to the end, and return the record of the best model, which lies in the output folder.
 
         Raises:
-            RetinaJError: if an image became unreadable, the loss ceased to be a number, or memory does not suffice.
+            RetinaJError: if an image became unreadable, the loss exploded, or memory does not suffice.
             KeyboardInterrupt: on Ctrl-C, after a usable model was left in the output folder.
         """
         settings, record = self._settings, self._record
