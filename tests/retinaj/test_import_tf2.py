@@ -107,14 +107,14 @@ class TestOutputs:
     def test_class_logits_are_those_of_the_api(self, imported: Imported) -> None:
         logits = np.asarray(flatten_levels(imported.outputs["class_logits"], imported.pipeline.network.num_classes))[0]
         expected = imported.saved.said["classes"][:, int(imported.pipeline.background) :]
-        assert expected.std() > 0.3
+        assert expected.std() > 0.1
         assert np.abs(sampled(logits, imported) - expected).max() <= 1e-4
 
     def test_boxes_are_those_of_the_api(self, imported: Imported) -> None:
         deltas = np.asarray(flatten_levels(imported.outputs["box_deltas"], 4))[0]
         encodings = deltas[:, [1, 0, 3, 2]] * np.array(imported.pipeline.box_scales, np.float32)
         expected = imported.saved.said["encodings"]
-        assert expected.std() > 0.3
+        assert expected.std() > 0.1
         assert np.abs(sampled(encodings, imported) - expected).max() <= 1e-4
 
     def test_detections_are_those_of_the_api(self, imported: Imported) -> None:

@@ -90,6 +90,14 @@ class TestPipeline:
         assert pipeline.resizer == "to a shorter side of 600 pixels, or a longer one of 1024 if that is less"
         assert pipeline.side == 1024
 
+    def test_the_pyramid_of_a_resnet_is_the_one_that_the_api_builds(self, tmp_path: Path) -> None:
+        """Whatever `fpn` says: the API's ResNets do not pass it on."""
+        path = changed(tmp_path, "additional_layer_depth: 256", "additional_layer_depth: 64", RESNET)
+        assert read_pipeline(path).network.pyramid_width == 256
+        path = changed(tmp_path, "min_level: 3", "min_level: 2", RESNET)
+        with pytest.raises(RetinaJError, match=r"multiscale_anchor_generator\.min_level is 2; .* in which it is 3"):
+            read_pipeline(path)
+
     def test_a_limit_for_each_class_is_told(self, tmp_path: Path) -> None:
         pipeline = read_pipeline(changed(tmp_path, "max_detections_per_class: 100", "max_detections_per_class: 20"))
         assert pipeline.notes == ("The API reports at most 20 objects of a class; RetinaJ only limits all together, to 100.",)

@@ -118,7 +118,7 @@ class Checkpoint:
             shapes: dict[str, list[int]] = self._reader.get_variable_to_shape_map()
             self._types: dict[str, Any] = self._reader.get_variable_to_dtype_map()
             graph = self._reader.get_tensor(GRAPH) if shapes.get(GRAPH) == [] else None
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
             raise self._damaged(error) from error
         if graph is None:
             raise RetinaJError(
@@ -137,7 +137,7 @@ class Checkpoint:
             raise RetinaJError(f"{self.prefix}: {key} is {self._types[key].name}; expected float32.")
         try:
             array: NDArray[np.float32] = self._reader.get_tensor(key)
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
             raise self._damaged(error) from error
         if not np.isfinite(array).all():
             raise RetinaJError(f"{self.prefix}: {key} has values that are not numbers; a training that failed was saved.")

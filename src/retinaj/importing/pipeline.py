@@ -81,7 +81,7 @@ def read_pipeline(path: Path) -> Pipeline:
     most = nms.whole("max_total_detections", 100, 1, 3000)
     resizer, side = _resizer(ssd.child("image_resizer"))
     steps = predictor.whole("num_layers_before_predictor", 0, 0, 8)
-    width = _width(extractor.child("fpn"), "additional_layer_depth", 256)
+    low, high, width = _pyramid(extractor.child("fpn"), resnet=resnet)
     network = NetworkConfig(
         backbone=backbone,
         num_classes=ssd.whole("num_classes", 0, 1, 10_000),
@@ -89,7 +89,7 @@ def read_pipeline(path: Path) -> Pipeline:
         separable=predictor.flag("use_depthwise"),
         pyramid_width=width,
         head_depth=steps,
-        anchors=_anchors(ssd, extractor.child("fpn")),
+        anchors=_anchors(ssd, low, high),
         fill=_RESNET_FILL if resnet else _MOBILENET_FILL,
         max_detections=most,
         max_candidates=max(_CANDIDATES, most),
@@ -178,11 +178,17 @@ def _width(owner: Fields, field: str, default: int) -> int:
     return width
 
 
-def _anchors(ssd: Fields, fpn: Fields) -> AnchorConfig:
+def _pyramid(fpn: Fields, *, resnet: bool) -> tuple[int, int, int]:
+    """The first and the last level of the feature pyramid, and its channels."""
+    if resnet:  # the API's ResNets do not pass on what `fpn` says
+        return 3, 7, 256
+    return fpn.whole("min_level", 3, 2, 5), fpn.whole("max_level", 7, 5, 7), _width(fpn, "additional_layer_depth", 256)
+
+
+def _anchors(ssd: Fields, low: int, high: int) -> AnchorConfig:
     generators = ssd.child("anchor_generator")
     generators.require("", _kind(generators), "multiscale_anchor_generator")
     anchors = generators.child("multiscale_anchor_generator")
-    low, high = fpn.whole("min_level", 3, 2, 5), fpn.whole("max_level", 7, 5, 7)
     for field, usual, of_pyramid in (("min_level", 3, low), ("max_level", 7, high)):
         found = anchors.whole(field, usual, 0, 100)
         anchors.require(field, found, of_pyramid)
