@@ -141,7 +141,7 @@ class TestTiling:
 
     @pytest.mark.parametrize("tiles", ["auto", 4096])
     def test_tiles_are_no_longer_than_asked_for(self, tiles):
-        tiling = Tiling.of(NetworkConfig(num_classes=1))
+        tiling = Tiling.of(tiny_record(1, "uint8"))
         grid = tiling.cut(20_000, 30_000, tiles)
         assert all((tile.bottom - tile.top) * (tile.right - tile.left) <= tiling.pass_pixels for tile in grid.tiles)
         if tiles != "auto":
