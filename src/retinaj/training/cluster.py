@@ -6,7 +6,8 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from retinaj.counting import counted
@@ -76,6 +77,17 @@ def _checked_address(address: str) -> str:
 def this_cluster() -> Cluster | None:
     """The machines that this process trains with, if it is one of several."""
     return read_cluster(os.environ.get(VARIABLE))
+
+
+@contextmanager
+def without_cluster() -> Generator[None]:
+    """Within the block, TF_CONFIG is not there for TensorFlow: even a strategy for one machine reads it."""
+    text = os.environ.pop(VARIABLE, None)
+    try:
+        yield
+    finally:
+        if text is not None:
+            os.environ[VARIABLE] = text
 
 
 def leads(cluster: Cluster | None) -> bool:

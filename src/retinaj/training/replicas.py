@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from retinaj.counting import counted
 from retinaj.errors import RetinaJError
 from retinaj.network.untyped import tf
-from retinaj.training.cluster import Cluster, meet, this_cluster
+from retinaj.training.cluster import Cluster, meet, this_cluster, without_cluster
 
 _LOST = (
     "Another machine of this run has ended or cannot be reached any more; its own last lines say why. To go on, give the same "
@@ -212,7 +212,8 @@ def find_replicas(devices: int | None, batch_size: int, say: Callable[[str], Non
         )
     if count == 1:
         return Replicas()
-    replicas = Replicas(tf.distribute.MirroredStrategy([device.name for device in found[:count]]))
+    with without_cluster():
+        replicas = Replicas(tf.distribute.MirroredStrategy([device.name for device in found[:count]]))
     replicas.shares(batch_size)
     return replicas
 
