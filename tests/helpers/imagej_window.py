@@ -98,10 +98,25 @@ class User:
             self.robot.keyRelease(code)
 
     def type_into(self, field: Any, text: str) -> None:
-        """Click into a text field and type over what is there."""
-        self.click(field, lambda: bool(field.isFocusOwner()))
-        time.sleep(0.3)  # if it had the focus already, the click is still on its way
-        self.press("CONTROL", "A")
+        """Click into a text field and type a text instead of what is there.
+
+        Again, if it came out wrong: ImageJ selects all of a field that gets the focus, which on a busy machine may be when
+        the first letters were typed.
+        """
+        for attempt in range(4):
+            self.click(field, lambda: bool(field.isFocusOwner()))
+            time.sleep(0.3 * (attempt + 1))
+            field.setText("")
+            self.type(text)
+            end = time.monotonic() + PATIENCE / 10
+            while time.monotonic() < end:
+                if str(field.getText()) == text:
+                    return
+                time.sleep(0.1)
+        self.picture("typed in vain")
+        raise AssertionError(f"typed {text!r}, and there is {field.getText()!r}")
+
+    def type(self, text: str) -> None:
         key_event = self.java("java.awt.event.KeyEvent")
         for letter in text:
             code = key_event.getExtendedKeyCodeForChar(ord(letter))
@@ -111,7 +126,6 @@ class User:
             self.robot.keyRelease(code)
             if letter.isupper():
                 self.robot.keyRelease(key_event.VK_SHIFT)
-        self.wait(f"{text!r} to be typed", lambda: str(field.getText()) == text)
 
     def labels(self, container: Any) -> str:
         """All texts in a window."""
@@ -295,7 +309,7 @@ def preview(user: User, dialog: Any) -> dict[str, Any]:
     box = dialog.getCheckboxes().lastElement()
     user.click(box, lambda: bool(box.getState()))
     sizes: list[int] = []
-    for text in ("0.55", "0.75"):
+    for text in ("0.70", "0.80"):
         user.type_into(dialog.getNumericFields().get(0), text)
         user.wait("a preview", lambda: image.getOverlay() != before and int(image.getOverlay().size()) not in sizes)
         sizes.append(int(image.getOverlay().size()))

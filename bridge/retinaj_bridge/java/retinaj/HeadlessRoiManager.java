@@ -63,8 +63,7 @@ public final class HeadlessRoiManager {
         JList<Object> names = new JList<>();
         DefaultListModel<Object> model = new DefaultListModel<>();
         names.setModel(model);
-        // As the constructor does: or, whenever the selection changes, Swing measures every name, a time quadratic in their number.
-        names.setPrototypeCellValue("0000-0000-0000 ");
+        names.setPrototypeCellValue("0000-0000-0000 "); // as the window's; or each new entry would measure all the others
         set(manager, "list", names);
         set(manager, "listModel", model);
         set(manager, "rois", new ArrayList<Object>());
