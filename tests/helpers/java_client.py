@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retinaj_bridge.jvm import java_executable, select_java
-from retinaj_bridge.plugin_jar import COMPILER, IMAGEJ, _jars, plugin_jar
+from retinaj_bridge.plugin_jar import COMPILER, _jars, plugin_jar
+from retinaj_bridge.startup import IMAGEJ
 
 _SOURCES = Path(__file__).parent / "java"
 SECONDS = 120
@@ -33,8 +34,12 @@ class JavaClient:
 
     def begin(self, *arguments: str, **properties: str) -> subprocess.Popen[str]:
         """Start `WorkerProbe VERB KEY=VALUE...`."""
+        return self.begin_main("retinaj.WorkerProbe", *arguments, **properties)
+
+    def begin_main(self, main: str, *arguments: str, **properties: str) -> subprocess.Popen[str]:
+        """Start another class."""
         return subprocess.Popen(
-            self.command("retinaj.WorkerProbe", *arguments, **properties),
+            self.command(main, *arguments, **properties),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -57,8 +62,8 @@ def said(process: subprocess.Popen[str]) -> list[str]:
     return [line for line in output.splitlines() if not line.startswith("progress")]
 
 
-def compile_client(folder: Path) -> JavaClient:
-    """Compile the probe into `folder` against the plugin (a second).
+def compile_client(folder: Path, sources: Path = _SOURCES) -> JavaClient:
+    """Compile the probe, or other Java, into `folder` against the plugin (a second).
 
     Raises:
         RetinaJError: as `plugin_jar`.
@@ -67,11 +72,8 @@ def compile_client(folder: Path) -> JavaClient:
     java = java_executable(select_java(window=False))
     class_path = [folder, jar, *_jars(IMAGEJ)]
     compiler = os.pathsep.join(map(str, _jars(COMPILER)))
+    classes = os.pathsep.join(map(str, class_path))
     options = ["-source", "1.8", "-target", "1.8", "-nowarn", "-proc:none", "-encoding", "UTF-8", "-d", str(folder)]
-    subprocess.run(
-        [java, "-cp", compiler, "org.eclipse.jdt.internal.compiler.batch.Main", *options]
-        + ["-classpath", os.pathsep.join(map(str, class_path)), str(_SOURCES)],
-        check=True,
-        timeout=SECONDS,
-    )
-    return JavaClient(java, os.pathsep.join(map(str, class_path)))
+    command = [str(java), "-cp", compiler, "org.eclipse.jdt.internal.compiler.batch.Main", *options, "-classpath", classes]
+    subprocess.run([*command, str(sources)], check=True, timeout=SECONDS)
+    return JavaClient(java, classes)

@@ -325,7 +325,7 @@ def _raise(error: Exception) -> None:
     [
         (RetinaJError("The weights are damaged."), r"a\.tif: The weights are damaged\."),
         (ValueError("shapes (1,) (2,)"), r"RetinaJ failed unexpectedly: ValueError: shapes \(1,\) \(2,\)"),
-        (MemoryError(), "RetinaJ failed unexpectedly: MemoryError"),
+        (MemoryError(), "This computer has not enough memory for that image: close other images"),
     ],
 )
 def test_all_or_nothing(

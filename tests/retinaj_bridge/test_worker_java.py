@@ -137,7 +137,7 @@ class TestNoPython:
             ),
             (
                 "echo first; echo; echo 'the last line.'; echo; exit 3",
-                "RetinaJ's worker did not start: the last line. The whole",
+                "RetinaJ's worker did not start: the last line. The",
             ),
             ("exit 4", "RetinaJ's worker ended as it started, with status 4. Run `retinaj fiji doctor`."),
             ("kill -9 $$", "RetinaJ's worker ended as it started, with status 137."),

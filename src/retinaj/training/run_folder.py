@@ -19,6 +19,7 @@ from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
 
 RUN_FILE = "run.json"
 LOG_FILE = "training.log"
+HISTORY_FILE = "history.csv"
 # A sample should show objects, at least as many as the zoo's test of a package is told by.
 _SAMPLE_OBJECTS = 5
 
