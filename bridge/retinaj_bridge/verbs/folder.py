@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 
 from retinaj.counting import counted
 from retinaj.durations import duration
@@ -13,11 +17,16 @@ from retinaj.prediction.contact_sheet import CONTACT_SHEET
 from retinaj.prediction.detector import DEFAULT_THRESHOLD, limit_words
 from retinaj.prediction.record import SETTINGS_FILE
 from retinaj_bridge.models import Models
+from retinaj_bridge.recent_models import remember_model
 from retinaj_bridge.server import Answer, Call, Verb
 from retinaj_bridge.verbs.checking import number_of, path_of
 from retinaj_bridge.wire import Fields
 
 _MOST_FAILURES = 20  # that are told one by one
+_SECONDS_BETWEEN_LOOKS = 0.1
+
+_lock = threading.Lock()
+_written_to: set[Path] = set()
 
 
 def folder_verb(models: Models) -> Verb:
@@ -44,7 +53,9 @@ def folder_verb(models: Models) -> Verb:
             )
         require_writable(output / SETTINGS_FILE)
         call.report(-1, f"opening {model.name}")
-        detector = models.open(model)
+        opened = models.opened(model)
+        detector = opened.detector
+        remember_model(opened.path, detector.name)
         pace = _Pace()
 
         def progress(done: int, total: int) -> None:
@@ -55,16 +66,17 @@ def folder_verb(models: Models) -> Verb:
         def drawn(done: int, total: int) -> None:
             call.report(1, f"contact sheet: image {done} of {total}")
 
-        outcomes = predict(
-            source,
-            detector,
-            output,
-            threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
-            overlap=overlap,
-            progress=progress,
-            outcome_made=pace.note,
-            sheet_progress=drawn,
-        )
+        with _alone_in(output, call):
+            outcomes = predict(
+                source,
+                detector,
+                output,
+                threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+                overlap=overlap,
+                progress=progress,
+                outcome_made=pace.note,
+                sheet_progress=drawn,
+            )
         failed = [outcome for outcome in outcomes if outcome.error]
         skipped = sum(outcome.skipped for outcome in outcomes)
         boxes = sum(sum(outcome.counts.values()) for outcome in outcomes)
@@ -88,6 +100,23 @@ def folder_verb(models: Models) -> Verb:
         }
 
     return answer
+
+
+@contextmanager
+def _alone_in(output: Path, call: Call) -> Generator[None]:
+    """Wait for another call that writes to the same folder: one that was canceled finishes its image first."""
+    while True:
+        with _lock:
+            if output not in _written_to:
+                _written_to.add(output)
+                break
+        call.report(-1, f"waiting for another run into {output.name}")
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    try:
+        yield
+    finally:
+        with _lock:
+            _written_to.discard(output)
 
 
 class _Pace:

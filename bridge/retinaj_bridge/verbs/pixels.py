@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import xarray as xr
@@ -12,7 +13,7 @@ from retinaj_bridge.verbs.checking import flag_of, number_of, text_of
 from retinaj_bridge.wire import Fields
 
 _PIXELS = {"uint8": "<u1", "uint16": "<u2", "int16": "<i2", "float32": "<f4"}
-_MOST_CHANNELS = 1000
+_SHAPE = re.compile(r"[1-9]\d{0,9}(,[1-9]\d{0,9}){1,2}", re.ASCII)
 _LONGEST_UNIT = 20
 
 
@@ -29,11 +30,11 @@ def plane_of(fields: Fields) -> xr.DataArray:
     Raises:
         RetinaJError: if they are not an image, or not all there.
     """
-    kind, pixels = text_of(fields, "type"), fields.get("pixels", b"")
-    sizes = [int(size) if size.isascii() and size.isdigit() else 0 for size in text_of(fields, "shape")[:60].split(",")]
-    if kind not in _PIXELS or len(sizes) not in (2, 3) or min(sizes) < 1 or (len(sizes) == 3 and sizes[0] > _MOST_CHANNELS):
+    kind, shape_text = text_of(fields, "type"), text_of(fields, "shape")
+    if kind not in _PIXELS or not _SHAPE.fullmatch(shape_text):
         raise RetinaJError("The pixels that came from ImageJ are not an image.")
-    dtype = np.dtype(_PIXELS[kind])
+    sizes = [int(size) for size in shape_text.split(",")]
+    dtype, pixels = np.dtype(_PIXELS[kind]), fields.get("pixels", b"")
     if len(pixels) != math.prod(sizes) * dtype.itemsize:
         raise RetinaJError("The pixels that came from ImageJ are not all there.")
     attrs: dict[str, object] = {"rgb": flag_of(fields, "rgb") and len(sizes) == 3 and sizes[0] == 3}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from retinaj.files import atomic_path
 from retinaj.network.untyped import tf
+from retinaj.training.run_folder import HISTORY_FILE
 
-HISTORY_FILE = "history.csv"
 TENSORBOARD_FOLDER = "tensorboard"
 
 

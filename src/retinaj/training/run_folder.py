@@ -20,6 +20,7 @@ from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
 
 RUN_FILE = "run.json"
 LOG_FILE = "training.log"
+HISTORY_FILE = "history.csv"
 # A sample should show objects, at least as many as the zoo's test of a package is told by.
 _SAMPLE_OBJECTS = 5
 # Of a larger image, in pixels, a square around an object is kept: it goes into every package of the model.

@@ -76,10 +76,8 @@ final class DetectDialog {
     }
 
     private void build(MacroOptions typed) {
-        TextField model = PathField.addModel(dialog, "Model", typed.text("model", ""));
+        RecentModels.addTo(dialog, "Model", typed.text("model", ""));
         texts.add("model");
-        dialog.addChoice("Recent", new String[] {RecentModels.TITLE}, RecentModels.TITLE);
-        RecentModels.offer((Choice) dialog.getChoices().lastElement(), model);
         dialog.addSlider("Threshold", 0.01, 1.0, Build.THRESHOLD, 0.01);
         // As it was typed, so that a wrong number is quoted and explained in the same words as in a macro.
         ((TextField) dialog.getNumericFields().lastElement()).setText(typed.text("threshold", ""));
@@ -115,6 +113,7 @@ final class DetectDialog {
         groups = addCheckbox("Groups by class", typed.has("groups"));
         replace = addCheckbox("Replace ROIs and results", typed.has("replace"));
         preview = addCheckbox("Preview of the plane in view", false);
+        dialog.addHelp(Help.forDialog("detect"));
     }
 
     private void addText(String label, String key, String text, int columns) {
@@ -156,7 +155,7 @@ final class DetectDialog {
             });
             dialog.showDialog();
         }
-        if (dialog.wasCanceled()) {
+        if (!dialog.wasOKed()) { // wasCanceled would also cancel whatever macro runs meanwhile
             throw new CanceledException();
         }
         return read();

@@ -1,5 +1,6 @@
 package retinaj;
 
+import ij.gui.GenericDialog;
 import java.awt.Choice;
 import java.awt.EventQueue;
 import java.awt.TextField;
@@ -13,12 +14,20 @@ final class RecentModels {
 
     private RecentModels() {}
 
+    /** Adds a field for a model, and below it the list of those that were used lately. */
+    static TextField addTo(GenericDialog dialog, String label, String path) {
+        TextField field = PathField.addModel(dialog, label, path);
+        dialog.addChoice("Recent", new String[] {TITLE}, TITLE);
+        offer((Choice) dialog.getChoices().lastElement(), field);
+        return field;
+    }
+
     /**
      * Fills a list when the worker has told the models, and lets a choice from it go into a field.
      *
      * <p>The worker, if none runs, is started by that, and is ready when the user has filled in the dialog.
      */
-    static void offer(Choice choice, TextField field) {
+    private static void offer(Choice choice, TextField field) {
         List<String> paths = new ArrayList<>();
         choice.addItemListener(event -> {
             int at = choice.getSelectedIndex() - 1;
