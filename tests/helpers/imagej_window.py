@@ -325,11 +325,13 @@ def preview(user: User, dialog: Any) -> dict[str, Any]:
 def stack(user: User, model: Path) -> dict[str, Any]:
     """A time series of stacks: the slice and the time of the entries, and what the dialog asks besides."""
     user.java("ij.plugin.frame.RoiManager").getInstance().reset()
-    line = f'run("RetinaJ Detect...", "model=[{model}] threshold=0.55 overlap=0.45 slices=2");'
-    user.run_macro(f'open("{user.folder / "stack.tif"}"); {line} setLocation(10, 300); Stack.setPosition(1, 2, 3);')
+    line = f'run("RetinaJ Detect...", "model=[{model}] threshold=0.55 overlap=0.45 slices=2 region=selection");'
+    user.run_macro(f'open("{user.folder / "stack.tif"}"); makeRectangle(0, 0, 80, 60); {line} Stack.setPosition(1, 2, 3);')
     user.wait("boxes on the stack", lambda: user.entries())
     user.wait("the end of the macro", lambda: not bool(user.java("ij.IJ").isMacro()))
     image = user.java("ij.WindowManager").getCurrentImage()
+    kept = image.getRoi() is not None
+    image.getWindow().setLocation(10, 300)
     user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     dialog = user.window("RetinaJ Detect...")
     dialog.setLocation(620, 100)
@@ -341,7 +343,7 @@ def stack(user: User, model: Path) -> dict[str, Any]:
     places = [[int(roi.getCPosition()), int(roi.getZPosition()), int(roi.getTPosition())] for roi in rois]
     image.changes = False
     image.close()
-    return {"places": places, "asked of a stack": asked}
+    return {"places": places, "asked of a stack": asked, "selection is kept": kept}
 
 
 def browse(user: User, dialog: Any) -> str:
