@@ -14,7 +14,7 @@ from retinaj.errors import RetinaJError
 from retinaj_bridge.wire import Fields, WireError, message, read_message
 from retinaj_bridge.worker_file import WorkerFile, read_worker_file
 
-_SECONDS_TO_CONNECT = 5.0
+_SECONDS_TO_CONNECT = 10.0
 _SECONDS_OF_SILENCE = 60.0
 _MAX_BYTES = 2**31 - 1
 # Until it has proved that it is the worker, it may be any program.

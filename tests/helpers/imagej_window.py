@@ -2,8 +2,8 @@
 
     python imagej_window.py FOLDER
 
-FOLDER holds "image.tif", the folder "pictures" and the fake models "grey model" and "other model". The notes go to
-FOLDER/notes.json, pictures of the screen beside it.
+FOLDER holds "image.tif", "stack.tif" (3 time frames of 2 slices), the folder "pictures" and the fake models "grey model" and
+"other model". The notes go to FOLDER/notes.json, pictures of the screen beside it.
 """
 
 from __future__ import annotations
@@ -272,6 +272,8 @@ def session(user: User) -> dict[str, Any]:
     notes["log"] = str(ij.getLog())
     notes["entries after macro"] = len(user.entries())
 
+    notes |= stack(user, model)
+
     # The macro for folders, by its dialog.
     user.java("ij.plugin.frame.RoiManager").getInstance().reset()
     ij.run("Clear Results", "")
@@ -313,10 +315,35 @@ def preview(user: User, dialog: Any) -> dict[str, Any]:
         user.type_into(dialog.getNumericFields().get(0), text)
         user.wait("a preview", lambda: image.getOverlay() != before and int(image.getOverlay().size()) not in sizes)
         sizes.append(int(image.getOverlay().size()))
+    hidden = image.getCanvas().getShowAllList() is None  # what the ROI Manager shows would cover the preview
     user.picture("preview")
     user.click(box, lambda: not bool(box.getState()))
     user.wait("the user's overlay", lambda: image.getOverlay() == before)
-    return {"previewed": sizes, "roi is kept": image.getRoi() == roi}
+    return {"previewed": sizes, "roi is kept": image.getRoi() == roi, "manager is hidden": hidden}
+
+
+def stack(user: User, model: Path) -> dict[str, Any]:
+    """A time series of stacks: the slice and the time of the entries, and what the dialog asks besides."""
+    user.java("ij.plugin.frame.RoiManager").getInstance().reset()
+    line = f'run("RetinaJ Detect...", "model=[{model}] threshold=0.55 overlap=0.45 slices=2 region=selection");'
+    user.run_macro(f'open("{user.folder / "stack.tif"}"); makeRectangle(0, 0, 80, 60); {line} Stack.setPosition(1, 2, 3);')
+    user.wait("boxes on the stack", lambda: user.entries())
+    user.wait("the end of the macro", lambda: not bool(user.java("ij.IJ").isMacro()))
+    image = user.java("ij.WindowManager").getCurrentImage()
+    kept = image.getRoi() is not None
+    image.getWindow().setLocation(10, 300)
+    user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
+    dialog = user.window("RetinaJ Detect...")
+    dialog.setLocation(620, 100)
+    time.sleep(0.5)
+    user.picture("stack")
+    asked = user.labels(dialog)
+    user.close(dialog, "Cancel")
+    rois = user.java("ij.plugin.frame.RoiManager").getInstance().getRoisAsArray()
+    places = [[int(roi.getCPosition()), int(roi.getZPosition()), int(roi.getTPosition())] for roi in rois]
+    image.changes = False
+    image.close()
+    return {"places": places, "asked of a stack": asked, "selection is kept": kept}
 
 
 def browse(user: User, dialog: Any) -> str:

@@ -102,6 +102,8 @@ def session(user: User) -> dict[str, Any]:
     fields = dialog.getStringFields()
     fields.get(0).setText(str(folder / "grey model"))
     user.wait("the data set to follow", lambda: str(fields.get(1).getText()) == str(folder / "grey model-data"))
+    fields.get(0).setText(str(folder / "tiny model"))
+    user.wait("the data set to follow", lambda: str(fields.get(1).getText()) == str(folder / "tiny model-data"))
     fill(dialog, [str(folder / "tiny model"), str(folder / "my data"), "name", "5", ""])
     user.picture("retrain dialog")
     user.click(user.button(dialog, "Help"), lambda: len(user.windows()) and any("Help" in title for title in user.titles()))

@@ -28,15 +28,16 @@ def entries(imagej: Classes) -> list[str]:
 
 
 class During(BrightPatches):
-    """Something happens while the second plane is searched."""
+    """Something happens while a plane is searched: the second, or the `at`-th."""
 
-    def __init__(self, happen: Callable[[], object]) -> None:
+    def __init__(self, happen: Callable[[], object], at: int = 2) -> None:
         super().__init__()
         self._happen = happen
+        self._at = at
 
     def __call__(self, batch: Any, overlap: float) -> Any:
         found = super().__call__(batch, overlap)
-        if len(self.calls) == 2:
+        if len(self.calls) == self._at:
             self._happen()
         return found
 
@@ -55,13 +56,14 @@ def close(image: Any) -> None:
     image.close()
 
 
+@pytest.mark.parametrize("at", [2, 4])
 @pytest.mark.parametrize(
     ("happen", "reason"),
     [
-        (close, r"The image a\.tif was closed before RetinaJ had read it; leave it open"),
-        (lambda image: image.getStack().deleteLastSlice(), r"a\.tif was (changed|closed) before RetinaJ had read it"),
+        (close, r"The image a\.tif was closed before RetinaJ was done; leave it open"),
+        (lambda image: image.getStack().deleteLastSlice(), r"a\.tif was (changed|closed) before RetinaJ was done"),
         (lambda image: image.setStack(image.getStack().crop(0, 0, 0, 9, 9, 4)), r"a\.tif was changed .* run the command again"),
-        (lambda image: image.setDimensions(2, 2, 1), r"a\.tif was changed before RetinaJ had read it"),
+        (lambda image: image.setDimensions(2, 2, 1), r"a\.tif was changed before RetinaJ was done"),
     ],
 )
 def test_image_closed_or_changed_during_the_run(
@@ -73,8 +75,9 @@ def test_image_closed_or_changed_during_the_run(
     capsys: pytest.CaptureFixture[str],
     happen: Callable[[Any], object],
     reason: str,
+    at: int,
 ) -> None:
-    serve(lambda path: fake_detector(1, During(lambda: happen(imagej("ij.WindowManager").getCurrentImage()))))
+    serve(lambda path: fake_detector(1, During(lambda: happen(imagej("ij.WindowManager").getCurrentImage()), at)))
     with pytest.raises(RetinaJError, match=reason):
         run_macro(f'open("{stack}");' + detect(models))
     assert entries(imagej) == []
@@ -95,23 +98,6 @@ def test_model_replaced_during_the_run(run_macro: RunMacro, imagej: Classes, mod
 def test_model_deleted_during_the_run(run_macro: RunMacro, imagej: Classes, models: Path, stack: Path, serve: Serve) -> None:
     serve(lambda path: fake_detector(1, During(lambda: (models / "grey model").rename(models / "elsewhere"))))
     with pytest.raises(RetinaJError, match="grey model does not exist; expected a model folder"):
-        run_macro(f'open("{stack}");' + detect(models))
-    assert entries(imagej) == []
-
-
-def test_worker_lost_during_the_run(run_macro: RunMacro, imagej: Classes, models: Path, stack: Path, serve: Serve) -> None:
-    """The connection breaks after the second plane, as when the worker is killed."""
-    from retinaj_bridge import hosting
-
-    def leave() -> None:
-        server = hosting._server
-        assert server is not None
-        imagej("java.lang.System").setProperty("retinaj.worker.port", "9")
-        server.close()
-
-    serve(lambda path: fake_detector(1, During(leave)))
-    imagej("java.lang.System").setProperty("retinaj.worker.port", "9")  # where nothing listens
-    with pytest.raises(RetinaJError, match="RetinaJ's worker does not answer"):
         run_macro(f'open("{stack}");' + detect(models))
     assert entries(imagej) == []
 

@@ -195,7 +195,8 @@ class TestNoPython:
         python = tmp_path / "python"
         python.write_text("#!/bin/sh\nexec sleep 3\n")
         python.chmod(0o755)
-        assert java.call("recent", **{**fiji, "retinaj_python": str(python)}, cancelAfter="300") == ["canceled"]
+        call = java.begin("recent", **{**fiji, "retinaj_python": str(python)}, cancelAfter="300")
+        assert call.communicate(timeout=SECONDS)[0].splitlines() == ["progress -1.0 starting Python", "canceled"]
 
     def test_no_place_for_its_file(self, java: JavaClient, home: Path, fiji: dict[str, str]) -> None:
         home.write_text("a file")

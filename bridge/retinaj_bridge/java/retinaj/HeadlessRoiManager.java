@@ -63,7 +63,8 @@ public final class HeadlessRoiManager {
         JList<Object> names = new JList<>();
         DefaultListModel<Object> model = new DefaultListModel<>();
         names.setModel(model);
-        names.setPrototypeCellValue("0000-0000-0000 "); // as the window's; or each new entry would measure all the others
+        // As the constructor does: or, whenever the selection changes, Swing measures every name, a time quadratic in their number.
+        names.setPrototypeCellValue("0000-0000-0000 ");
         set(manager, "list", names);
         set(manager, "listModel", model);
         set(manager, "rois", new ArrayList<Object>());

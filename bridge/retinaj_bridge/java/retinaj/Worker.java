@@ -22,7 +22,7 @@ import java.security.MessageDigest;
  * canceled by closing the connection.
  */
 final class Worker implements Closeable {
-    private static final int CONNECT_MILLISECONDS = 5_000;
+    private static final int CONNECT_MILLISECONDS = 10_000;
     /** A first start after an update compiles Python's files, and a virus scanner looks at each. */
     private static final int START_SECONDS = 120;
     private static final int START_PAUSE_MILLISECONDS = 30;
