@@ -24,7 +24,7 @@ Answer = Mapping[str, bytes | str | Sequence[str]]
 _SECONDS_BETWEEN_REPORTS = 0.1
 # Before the token came, hardly anything is read, and not for long: who does not know it must not fill the memory.
 _MAX_HELLO_BYTES = 10_000
-_HELLO_SECONDS = 5.0
+_HELLO_SECONDS = 10.0
 _MOST_STRANGERS = 16
 _MOST_CONNECTIONS = 64
 # The largest array of Java, and so the largest plane of an image.

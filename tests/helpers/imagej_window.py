@@ -2,8 +2,8 @@
 
     python imagej_window.py FOLDER
 
-FOLDER holds "image.tif", "stack.tif" (3 time frames of 2 slices), the folder "pictures" and the fake models "grey model" and "other model". The notes go to
-FOLDER/notes.json, pictures of the screen beside it.
+FOLDER holds "image.tif", "stack.tif" (3 time frames of 2 slices), the folder "pictures" and the fake models "grey model" and
+"other model". The notes go to FOLDER/notes.json, pictures of the screen beside it.
 """
 
 from __future__ import annotations
@@ -335,9 +335,7 @@ def stack(user: User, model: Path) -> dict[str, Any]:
     dialog.setLocation(620, 100)
     time.sleep(0.5)
     user.picture("stack")
-    asked = [
-        str(label.getText()) for label in dialog.getComponents() if hasattr(label, "getText") and hasattr(label, "setAlignment")
-    ]
+    asked = user.labels(dialog)
     user.close(dialog, "Cancel")
     rois = user.java("ij.plugin.frame.RoiManager").getInstance().getRoisAsArray()
     places = [[int(roi.getCPosition()), int(roi.getZPosition()), int(roi.getTPosition())] for roi in rois]

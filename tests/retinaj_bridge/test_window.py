@@ -147,9 +147,8 @@ def test_stack(notes: dict[str, Any]) -> None:
     detector = fake_detector.fake_detector(1)
     counts = [len(detector.detect(xr.DataArray(STACK[t, 1], dims=("y", "x")), threshold=0.55, overlap=0.45)) for t in range(3)]
     assert notes["places"] == [[0, 2, t + 1] for t in range(3) for _ in range(counts[t])]
-    asked = " ".join(notes["asked of a stack"])
-    assert "Slices (all, current, 3-7)" in asked
-    assert "Frames (all, current, 3-7)" in asked
+    assert "Slices (all, current, 3-7)" in notes["asked of a stack"]
+    assert "Frames (all, current, 3-7)" in notes["asked of a stack"]
 
 
 @pytest.mark.skipif(not has_window_manager(), reason="no window manager: openbox is not there")

@@ -155,7 +155,7 @@ final class DetectDialog {
             });
             dialog.showDialog();
         }
-        if (dialog.wasCanceled()) {
+        if (!dialog.wasOKed()) { // wasCanceled would also cancel whatever macro runs meanwhile
             throw new CanceledException();
         }
         return read();
