@@ -1,17 +1,16 @@
 """Makes the pictures in docs/fiji.md: a Fiji that stands alone, with RetinaJ installed, worked by mouse on a virtual display.
 
     retinaj demo --output DEMO
-    python docs/screenshots.py DEMO
+    python docs/screenshots.py DEMO FOLDER
 
-DEMO holds example-data and example-detector.zip. The display needs Xvfb, and openbox for frames round the windows. The pictures
-go to docs/images.
+DEMO holds example-data and example-detector.zip. FOLDER is made, and its path can be read in the pictures. The display needs
+Xvfb, and openbox for frames round the windows. The pictures go to docs/images.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ sys.path.insert(0, str(DOCS.parent / "tests" / "helpers"))
 
 COMMAND = "RetinaJ Detect..."
 SLICES = 4
-MARGIN = 12
+MARGIN = 8
 MENU_PADDING = 22  # between the words in ImageJ's menu bar, in pixels
 
 
@@ -76,16 +75,16 @@ def session(user: Any, folder: Path) -> None:
     open_image(user, folder / "cells.tif", (20, 170))
 
     pull_down(user, main, "Plugins", "RetinaJ")
-    photographer.take("fiji-menu", [main], below=560, right=360)
+    photographer.take("fiji-menu", [main], below=480, right=110)
     for _ in range(3):
         user.press("ESCAPE")
 
     user.choose("Plugins", "Macros", "Record...")
     recorder = user.window("Recorder")
-    recorder.setBounds(620, 20, 620, 130)
+    recorder.setBounds(640, 20, 600, 120)
     user.choose("Plugins", "RetinaJ", COMMAND)
     dialog = user.window(COMMAND)
-    dialog.setLocation(620, 170)
+    dialog.setLocation(430, 170)
     user.type_into(dialog.getStringFields().get(0), str(folder / "cells.zip"))
     preview = dialog.getCheckboxes().lastElement()
     user.click(preview, lambda: bool(preview.getState()))
@@ -96,9 +95,10 @@ def session(user: Any, folder: Path) -> None:
     user.close(dialog, "OK")
     user.wait("boxes", user.entries)
     user.wait("the recorder", lambda: COMMAND in user.recorded())
+    arrange(user)
+    recorder.toFront()
     photographer.take("fiji-recorder", [recorder])
     recorder.close()
-    arrange(user)
     photographer.take("fiji-boxes", [image.getWindow(), user.window("ROI Manager"), user.window("Results")])
 
     user.java("ij.plugin.frame.RoiManager").getInstance().reset()
@@ -125,8 +125,8 @@ def open_image(user: Any, path: Path, at: tuple[int, int]) -> None:
 
 def arrange(user: Any) -> None:
     """Put the ROI Manager and the table beside the image."""
-    user.window("ROI Manager").setLocation(580, 170)
-    user.window("Results").setBounds(580, 520, 660, 230)
+    user.window("ROI Manager").setLocation(430, 170)
+    user.window("Results").setBounds(430, 470, 660, 160)
 
 
 def pull_down(user: Any, main: Any, menu: str, submenu: str) -> None:
@@ -150,15 +150,15 @@ def pull_down(user: Any, main: Any, menu: str, submenu: str) -> None:
     time.sleep(0.5)
 
 
-def main(demo: Path) -> None:
+def main(demo: Path, folder: Path) -> None:
     """Start a display and Java on it, and let the user work there."""
     from imagej_window import User
     from virtual_display import virtual_display
 
     from retinaj_bridge.jvm import select_java
 
-    with tempfile.TemporaryDirectory() as name, virtual_display() as display:
-        folder = Path(name)
+    folder.mkdir(parents=True)
+    with virtual_display() as display:
         fiji = prepare(demo, folder)
         os.environ |= {"DISPLAY": display, "RETINAJ_HOME": str(folder / ".retinaj")}
         select_java(window=True)
@@ -170,4 +170,4 @@ def main(demo: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
