@@ -2,8 +2,8 @@
 
     python imagej_window.py FOLDER
 
-FOLDER holds "image.tif", the folder "pictures" and the fake models "grey model" and "other model". The notes go to
-FOLDER/notes.json, pictures of the screen beside it.
+FOLDER holds "image.tif", "stack.tif" (3 time frames of 2 slices), the folder "pictures" and the fake models "grey model" and
+"other model". The notes go to FOLDER/notes.json, pictures of the screen beside it.
 """
 
 from __future__ import annotations
@@ -98,10 +98,25 @@ class User:
             self.robot.keyRelease(code)
 
     def type_into(self, field: Any, text: str) -> None:
-        """Click into a text field and type over what is there."""
-        self.click(field, lambda: bool(field.isFocusOwner()))
-        time.sleep(0.3)  # if it had the focus already, the click is still on its way
-        self.press("CONTROL", "A")
+        """Click into a text field and type a text instead of what is there.
+
+        Again, if it came out wrong: ImageJ selects all of a field that gets the focus, which on a busy machine may be when
+        the first letters were typed.
+        """
+        for attempt in range(4):
+            self.click(field, lambda: bool(field.isFocusOwner()))
+            time.sleep(0.3 * (attempt + 1))
+            field.setText("")
+            self.type(text)
+            end = time.monotonic() + PATIENCE / 10
+            while time.monotonic() < end:
+                if str(field.getText()) == text:
+                    return
+                time.sleep(0.1)
+        self.picture("typed in vain")
+        raise AssertionError(f"typed {text!r}, and there is {field.getText()!r}")
+
+    def type(self, text: str) -> None:
         key_event = self.java("java.awt.event.KeyEvent")
         for letter in text:
             code = key_event.getExtendedKeyCodeForChar(ord(letter))
@@ -111,7 +126,6 @@ class User:
             self.robot.keyRelease(code)
             if letter.isupper():
                 self.robot.keyRelease(key_event.VK_SHIFT)
-        self.wait(f"{text!r} to be typed", lambda: str(field.getText()) == text)
 
     def labels(self, container: Any) -> str:
         """All texts in a window."""
@@ -258,6 +272,8 @@ def session(user: User) -> dict[str, Any]:
     notes["log"] = str(ij.getLog())
     notes["entries after macro"] = len(user.entries())
 
+    notes |= stack(user, model)
+
     # The macro for folders, by its dialog.
     user.java("ij.plugin.frame.RoiManager").getInstance().reset()
     ij.run("Clear Results", "")
@@ -295,14 +311,37 @@ def preview(user: User, dialog: Any) -> dict[str, Any]:
     box = dialog.getCheckboxes().lastElement()
     user.click(box, lambda: bool(box.getState()))
     sizes: list[int] = []
-    for text in ("0.55", "0.75"):
+    for text in ("0.70", "0.80"):
         user.type_into(dialog.getNumericFields().get(0), text)
         user.wait("a preview", lambda: image.getOverlay() != before and int(image.getOverlay().size()) not in sizes)
         sizes.append(int(image.getOverlay().size()))
+    hidden = image.getCanvas().getShowAllList() is None  # what the ROI Manager shows would cover the preview
     user.picture("preview")
     user.click(box, lambda: not bool(box.getState()))
     user.wait("the user's overlay", lambda: image.getOverlay() == before)
-    return {"previewed": sizes, "roi is kept": image.getRoi() == roi}
+    return {"previewed": sizes, "roi is kept": image.getRoi() == roi, "manager is hidden": hidden}
+
+
+def stack(user: User, model: Path) -> dict[str, Any]:
+    """A time series of stacks: the slice and the time of the entries, and what the dialog asks besides."""
+    user.java("ij.plugin.frame.RoiManager").getInstance().reset()
+    line = f'run("RetinaJ Detect...", "model=[{model}] threshold=0.55 overlap=0.45 slices=2");'
+    user.run_macro(f'open("{user.folder / "stack.tif"}"); {line} setLocation(10, 300); Stack.setPosition(1, 2, 3);')
+    user.wait("boxes on the stack", lambda: user.entries())
+    user.wait("the end of the macro", lambda: not bool(user.java("ij.IJ").isMacro()))
+    image = user.java("ij.WindowManager").getCurrentImage()
+    user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
+    dialog = user.window("RetinaJ Detect...")
+    dialog.setLocation(620, 100)
+    time.sleep(0.5)
+    user.picture("stack")
+    asked = user.labels(dialog)
+    user.close(dialog, "Cancel")
+    rois = user.java("ij.plugin.frame.RoiManager").getInstance().getRoisAsArray()
+    places = [[int(roi.getCPosition()), int(roi.getZPosition()), int(roi.getTPosition())] for roi in rois]
+    image.changes = False
+    image.close()
+    return {"places": places, "asked of a stack": asked}
 
 
 def browse(user: User, dialog: Any) -> str:

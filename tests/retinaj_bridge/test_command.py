@@ -19,6 +19,7 @@ from retinaj.colours import class_colour
 from retinaj.errors import RetinaJError
 from retinaj.images import read_image
 from retinaj.normalization import PercentileScale
+from retinaj.prediction.batch import predict
 from retinaj.prediction.detector import Detector
 from retinaj_bridge import MacroOutcome, hosting
 
@@ -325,7 +326,7 @@ def _raise(error: Exception) -> None:
     [
         (RetinaJError("The weights are damaged."), r"a\.tif: The weights are damaged\."),
         (ValueError("shapes (1,) (2,)"), r"RetinaJ failed unexpectedly: ValueError: shapes \(1,\) \(2,\)"),
-        (MemoryError(), "RetinaJ failed unexpectedly: MemoryError"),
+        (MemoryError(), "This computer has not enough memory for that image: close other images"),
     ],
 )
 def test_all_or_nothing(
@@ -394,17 +395,28 @@ def test_registering_twice_is_registering_once(imagej: Classes) -> None:
     assert hosting.serve_in_process() is server
 
 
-def test_real_images(run_macro: RunMacro, imagej: Classes, models: Path, shared_data: Path, serve: Serve) -> None:
-    """On every real stack, the entries are those of the prediction on the file."""
-    detector = replace(fake_detector(1), normalization=PercentileScale())  # for images of any range
-    serve(lambda path: detector)
+def test_real_images(
+    run_macro: RunMacro, imagej: Classes, models: Path, shared_data: Path, serve: Serve, tmp_path: Path
+) -> None:
+    """On every real stack, the entries and the RoiSet.zip are those of `retinaj predict`: boxes, names and planes."""
+    found = 0
     for path in sorted((shared_data / "stacks").glob("*.tif")):
-        image = read_image(path)
-        channels = image.sizes.get("c", 1)
-        if channels == 3:
-            continue  # RGB, which a grey model refuses
-        if channels > 1:
-            image = image.isel(c=0)
-        expected = detector.detect(image, threshold=0.55, overlap=0.45)
-        run_macro(detect(path, models / "grey model", " replace" + " channel=1" * (channels > 1)) + "close();")
-        np.testing.assert_array_equal(corners(in_manager(imagej)).reshape(-1, 4), expected.xyxy, err_msg=path.name)
+        channels = read_image(path).sizes.get("c", 1)
+        detector = replace(fake_detector(channels), normalization=PercentileScale())  # for images of any range
+        serve(lambda _, detector=detector: detector)
+        predict(path, detector, tmp_path / path.stem, threshold=0.55, overlap=0.45)
+        predicted = read_roi_set(tmp_path / path.stem / f"{path.stem}_RoiSet.zip", CLASSES)
+        more = f" replace output=manager,zip file=[{tmp_path / path.stem}.zip]"
+        run_macro(detect(path, models / "grey model", more) + "close();")
+        ours = read_roi_set(tmp_path / f"{path.stem}.zip", CLASSES)
+        rois = in_manager(imagej)
+        np.testing.assert_array_equal(corners(rois).reshape(-1, 4), predicted.xyxy, err_msg=path.name)
+        np.testing.assert_array_equal(ours.xyxy, predicted.xyxy, err_msg=path.name)
+        # In ImageJ, a ROI on an image of several channels has a position also where there is one plane.
+        planes = np.zeros((len(ours), 3), int) if predicted.plane is None else predicted.plane
+        np.testing.assert_array_equal(planes if ours.plane is None else ours.plane, planes, err_msg=path.name)
+        assert ours.names == predicted.names
+        scored = detector.detect(read_image(path), threshold=0.55, overlap=0.45)  # in full: a file has four digits of a score
+        assert [str(roi.getName()) for roi in rois] == roi_names(scored)
+        found += len(ours)
+    assert found > 50

@@ -337,6 +337,7 @@ def test_help_is_printed_without_a_window(run_macro: RunMacro) -> None:
 def test_pages_of_help_are_whole(imagej: Callable[[str], Any], repository: Path, name: str) -> None:
     page = str(call("Help", "page", name))
     assert page.startswith("<html>")  # by which ImageJ's dialogs know a page from an address
+    assert "<a" not in str(call("Help", "forDialog", name))
     for link in re.findall(r'href="(.*?)"', page):
         kind, _, target = link.partition(":")
         assert kind == "help"

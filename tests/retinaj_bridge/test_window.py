@@ -15,6 +15,7 @@ import fake_detector
 import imagej_window
 import numpy as np
 import pytest
+import xarray as xr
 from fake_detector import patches
 from written_images import write_image
 
@@ -23,6 +24,8 @@ from retinaj.boxes import Boxes
 from retinaj.images import read_image
 
 pytestmark = pytest.mark.gui
+
+STACK = np.stack([patches(seed) for seed in range(6)]).reshape(3, 2, 60, 80)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,7 @@ def has_window_manager() -> bool:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("window")
     write_image(folder / "image.tif", patches())
+    write_image(folder / "stack.tif", STACK, "TZYX")
     (folder / "pictures").mkdir()
     for seed in range(2):
         write_image(folder / "pictures" / f"picture {seed}.tif", patches(seed))
@@ -134,8 +138,17 @@ def test_dialog_offers_models_used_lately(notes: dict[str, Any], folder: Path) -
 
 def test_preview_follows_the_threshold_and_leaves_no_trace(notes: dict[str, Any], expected: Boxes) -> None:
     assert expected.score is not None
-    assert notes["previewed"] == [len(expected), int((expected.score >= 0.75).sum())]
+    assert notes["previewed"] == [int((expected.score >= threshold).sum()) for threshold in (0.7, 0.8)]
     assert notes["roi is kept"]
+    assert notes["manager is hidden"]
+
+
+def test_stack(notes: dict[str, Any]) -> None:
+    detector = fake_detector.fake_detector(1)
+    counts = [len(detector.detect(xr.DataArray(STACK[t, 1], dims=("y", "x")), threshold=0.55, overlap=0.45)) for t in range(3)]
+    assert notes["places"] == [[0, 2, t + 1] for t in range(3) for _ in range(counts[t])]
+    assert "Slices (all, current, 3-7)" in notes["asked of a stack"]
+    assert "Frames (all, current, 3-7)" in notes["asked of a stack"]
 
 
 @pytest.mark.skipif(not has_window_manager(), reason="no window manager: openbox is not there")

@@ -27,7 +27,7 @@ from retinaj_zoo.sample_image import find_image
 _LARGEST_TEXT = 200_000
 _LARGEST_PICTURE = 20 * 2**20
 _MOST_PIXELS = 50_000_000
-_SIDE = 640  # of the picture on the page
+_SIDE = 480  # of the picture on the page
 _MOST_CLASSES = 200
 # Files that stand for the folder they lie in.
 _DESCRIPTIONS = ("model.json", "rdf.yaml", "bioimageio.yaml")

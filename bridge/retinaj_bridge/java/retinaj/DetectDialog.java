@@ -113,7 +113,7 @@ final class DetectDialog {
         groups = addCheckbox("Groups by class", typed.has("groups"));
         replace = addCheckbox("Replace ROIs and results", typed.has("replace"));
         preview = addCheckbox("Preview of the plane in view", false);
-        dialog.addHelp(Help.page("detect"));
+        dialog.addHelp(Help.forDialog("detect"));
     }
 
     private void addText(String label, String key, String text, int columns) {
@@ -155,7 +155,7 @@ final class DetectDialog {
             });
             dialog.showDialog();
         }
-        if (dialog.wasCanceled()) {
+        if (!dialog.wasOKed()) { // wasCanceled would also cancel whatever macro runs meanwhile
             throw new CanceledException();
         }
         return read();

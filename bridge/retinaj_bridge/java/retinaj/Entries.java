@@ -68,6 +68,7 @@ final class Entries {
     static RoiManager manager() throws RetinaJException {
         if (GraphicsEnvironment.isHeadless()) {
             HeadlessRoiManager.install();
+            HeadlessCommand.install(); // what macros do with the entries: measure them, add to them
         }
         RoiManager manager = RoiManager.getInstance2(); // in a batch-mode macro, the macro's own hidden one
         return manager == null ? RoiManager.getRoiManager() : manager;

@@ -82,7 +82,7 @@ public final class ExportAnnotations implements PlugIn {
         ClassesField.addChannel(dialog, image, typed.text("channel", "all"));
         dialog.addCheckbox("Replace earlier boxes of this image", typed.has("replace"));
         dialog.addCheckbox("This image has no objects", typed.has("empty"));
-        dialog.addHelp(Help.page("annotations"));
+        dialog.addHelp(Help.forDialog("annotations"));
         dialog.showDialog();
         if (dialog.wasCanceled()) {
             throw new CanceledException();

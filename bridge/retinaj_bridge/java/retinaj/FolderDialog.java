@@ -47,7 +47,7 @@ final class FolderDialog {
         dialog.addStringField("Threshold", typed.text("threshold", MacroOptions.number(Build.THRESHOLD)), 6);
         dialog.addStringField("Overlap (empty: the model's)", typed.text("overlap", ""), 6);
         dialog.addCheckbox("Show the contact sheet at the end", typed.has("show"));
-        dialog.addHelp(Help.page("folder"));
+        dialog.addHelp(Help.forDialog("folder"));
         dialog.showDialog();
         if (dialog.wasCanceled()) {
             throw new CanceledException();

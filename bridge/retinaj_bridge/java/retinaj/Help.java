@@ -25,7 +25,7 @@ public final class Help implements PlugIn {
     }
 
     /**
-     * A page as HTML, as ImageJ's dialogs take it for their button Help.
+     * A page as HTML. Its links lead to other pages: help:detect.
      *
      * @param name of the file in the folder help, without .html: detect, folder, annotations, retrain, info or index
      */
@@ -43,6 +43,11 @@ public final class Help implements PlugIn {
         } catch (IOException error) {
             throw new IllegalStateException("RetinaJ's plugin is damaged: " + error.getMessage(), error);
         }
+    }
+
+    /** A page for the button Help of a dialog: without links, which ImageJ would open in a browser. */
+    static String forDialog(String name) {
+        return page(name).replaceAll("</?a\\b[^>]*>", "");
     }
 
     /** The text of a page, for where there is no window. */

@@ -49,7 +49,7 @@ public final class ModelInfo implements PlugIn {
     private static String ask() throws CanceledException {
         GenericDialog dialog = new GenericDialog(COMMAND);
         RecentModels.addTo(dialog, "Model", Prefs.get("retinaj.model", ""));
-        dialog.addHelp(Help.page("info"));
+        dialog.addHelp(Help.forDialog("info"));
         dialog.showDialog();
         if (dialog.wasCanceled()) {
             throw new CanceledException();

@@ -1,10 +1,9 @@
 package retinaj;
 
-import ij.IJ;
-import ij.ImageJ;
 import java.awt.Dimension;
 import java.awt.EventQueue;
 import java.awt.Image;
+import java.awt.Toolkit;
 import java.net.MalformedURLException;
 import java.net.URL;
 import java.util.Dictionary;
@@ -70,13 +69,11 @@ final class PageWindow {
         JFrame frame = new JFrame(title);
         frame.setDefaultCloseOperation(WindowConstants.DISPOSE_ON_CLOSE);
         JScrollPane scroll = new JScrollPane(pane);
-        scroll.setPreferredSize(new Dimension(WIDTH, HEIGHT));
+        Dimension screen = Toolkit.getDefaultToolkit().getScreenSize();
+        scroll.setPreferredSize(new Dimension(Math.min(WIDTH, screen.width - 60), Math.min(HEIGHT, screen.height - 120)));
         frame.add(scroll);
         frame.pack();
-        ImageJ window = IJ.getInstance();
-        if (window != null) {
-            frame.setLocation(window.getX() + 30, window.getY() + window.getHeight() + 20);
-        }
+        frame.setLocationRelativeTo(null); // in the middle
         frame.setVisible(true);
     }
 

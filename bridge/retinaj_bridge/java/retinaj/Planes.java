@@ -3,6 +3,8 @@ package retinaj;
 import ij.CompositeImage;
 import ij.ImagePlus;
 import ij.ImageStack;
+import ij.gui.ImageWindow;
+import ij.macro.Interpreter;
 import ij.process.ImageProcessor;
 import java.awt.Rectangle;
 import java.util.ArrayList;
@@ -28,6 +30,8 @@ final class Planes {
     private final int bitDepth;
     private final int width;
     private final int height;
+    /** Whether ImageJ lists the image, as it does until it is closed; a script may hand over one that was never shown. */
+    private final boolean listed;
 
     /**
      * @param channel the channel to read, from 1; 0 for all
@@ -44,6 +48,7 @@ final class Planes {
         width = image.getWidth();
         height = image.getHeight();
         bitDepth = image.getBitDepth();
+        listed = isListed();
         if (image.getProcessor() == null) {
             throw closed();
         }
@@ -94,20 +99,27 @@ final class Planes {
                 .put("pixels", Samples.bytes(parts, signed));
     }
 
-    /** The channels of one plane, each an array of its own; of colour three. */
-    private List<Object> parts(int slice, int frame) throws RetinaJException {
-        List<Object> parts = new ArrayList<>();
+    /** @throws RetinaJException if the image was closed or changed since this was made */
+    void requireSame() throws RetinaJException {
         ImageStack stack = image.getStack();
         boolean same = image.getProcessor() != null && image.getBitDepth() == bitDepth && image.getNChannels() == channels
                 && image.getNSlices() == slices && image.getNFrames() == frames && stack.getWidth() == width
                 && stack.getHeight() == height;
-        if (image.getProcessor() == null || stack.getSize() == 0) {
+        // An image in use keeps its pixels also when it is closed.
+        if (image.getProcessor() == null || stack.getSize() == 0 || listed && !isListed()) {
             throw closed();
         }
         if (!same) {
             throw new RetinaJException(
-                    "The image " + title + " was changed before RetinaJ had read it; run the command again.");
+                    "The image " + title + " was changed before RetinaJ was done; run the command again.");
         }
+    }
+
+    /** The channels of one plane, each an array of its own; of colour three. */
+    private List<Object> parts(int slice, int frame) throws RetinaJException {
+        requireSame();
+        List<Object> parts = new ArrayList<>();
+        ImageStack stack = image.getStack();
         for (int channel = firstChannel; channel <= lastChannel; channel++) {
             Object pixels = stack.getPixels(image.getStackIndex(channel, slice, frame));
             if (pixels == null) {
@@ -125,7 +137,12 @@ final class Planes {
         return parts;
     }
 
+    private boolean isListed() {
+        ImageWindow window = image.getWindow();
+        return window != null && !window.isClosed() || Interpreter.getBatchModeImage(image.getID()) != null;
+    }
+
     private RetinaJException closed() {
-        return new RetinaJException("The image " + title + " was closed before RetinaJ had read it; leave it open.");
+        return new RetinaJException("The image " + title + " was closed before RetinaJ was done; leave it open.");
     }
 }

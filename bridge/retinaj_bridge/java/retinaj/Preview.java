@@ -3,6 +3,7 @@ package retinaj;
 import ij.IJ;
 import ij.ImageListener;
 import ij.ImagePlus;
+import ij.gui.ImageCanvas;
 import ij.gui.Overlay;
 import ij.gui.Roi;
 import ij.gui.RoiListener;
@@ -25,6 +26,8 @@ final class Preview implements AutoCloseable, ImageListener, RoiListener {
     private final ImagePlus image;
     private Overlay overlayBefore;
     private boolean hiddenBefore;
+    /** What the ROI Manager shows, which would cover the preview. */
+    private Overlay managersBefore;
     private DetectOptions options;
     private String searchedFor;
     private Detections found;
@@ -140,10 +143,15 @@ final class Preview implements AutoCloseable, ImageListener, RoiListener {
                 overlay.add(roi);
             }
         }
+        ImageCanvas canvas = image.getCanvas();
         if (!showing) {
             overlayBefore = image.getOverlay();
             hiddenBefore = image.getHideOverlay();
+            managersBefore = canvas == null ? null : canvas.getShowAllList();
             showing = true;
+        }
+        if (canvas != null) {
+            canvas.setShowAllList(null);
         }
         image.setHideOverlay(false);
         image.setOverlay(overlay);
@@ -156,6 +164,10 @@ final class Preview implements AutoCloseable, ImageListener, RoiListener {
         found = null;
         if (showing) {
             showing = false;
+            ImageCanvas canvas = image.getCanvas();
+            if (canvas != null) {
+                canvas.setShowAllList(managersBefore);
+            }
             image.setOverlay(overlayBefore);
             image.setHideOverlay(hiddenBefore);
         }

@@ -38,6 +38,8 @@ final class Region {
 
     /** Whether a box belongs to the region. */
     boolean takes(Box box) {
-        return shape == null || shape.containsPoint((box.xMin + box.xMax) / 2, (box.yMin + box.yMax) / 2);
+        // By the pixel: Roi.containsPoint says no to all points, of some shapes with sub-pixel bounds.
+        return shape == null
+                || shape.contains((int) Math.floor((box.xMin + box.xMax) / 2), (int) Math.floor((box.yMin + box.yMax) / 2));
     }
 }

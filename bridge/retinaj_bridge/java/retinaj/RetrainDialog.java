@@ -50,7 +50,7 @@ final class RetrainDialog {
         dialog.addCheckbox("This image has no objects", typed.has("empty"));
         dialog.addStringField("Minutes of training", typed.text("minutes", RetrainOptions.MINUTES), 6);
         dialog.addDirectoryField("New model (empty: the next number)", typed.text("output", ""), COLUMNS);
-        dialog.addHelp(Help.page("retrain"));
+        dialog.addHelp(Help.forDialog("retrain"));
         dialog.showDialog();
         if (dialog.wasCanceled()) {
             throw new CanceledException();

@@ -51,6 +51,7 @@ final class Search {
                     progress.next();
                 }
             }
+            planes.requireSame();
             return found;
         }
     }

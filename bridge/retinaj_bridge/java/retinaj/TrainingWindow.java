@@ -67,6 +67,7 @@ final class TrainingWindow {
         words.setLineWrap(true);
         words.setWrapStyleWord(true);
         words.setOpaque(false);
+        words.setFocusable(false); // or it would show a caret
         bar = new JProgressBar(0, PARTS);
         bar.setIndeterminate(true);
         stopButton = new JButton("Stop, and keep the best so far");
