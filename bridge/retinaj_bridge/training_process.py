@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from retinaj.training.start import StartingPoint
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_TWICE = "data"  # the folder of the data set that `twice` makes
 # Asked to stop, a training saves what it has; one that has not come to an end by then hangs.
 _SECONDS_TO_STOP = 120.0
 
@@ -47,6 +48,7 @@ def main(folder: Path) -> int:
     except BaseException as error:
         traceback.print_exc()
         result = Result(state="failed", words=f"The training failed unexpectedly: {type(error).__name__}: {error}")
+    shutil.rmtree(folder / _TWICE, ignore_errors=True)
     watch.end(result)
     return int(result.state == "failed")
 
@@ -70,7 +72,7 @@ def run(job: Job, folder: Path) -> ModelRecord:
 
     images, annotations, validation = job.images, job.annotations, None
     if job.only_image is not None:
-        images, annotations, validation = twice(job, folder / "data")
+        images, annotations, validation = twice(job, folder / _TWICE)
     start = starting_point(job.model)
     settings = TrainingSettings(**start.settings(), minutes=job.minutes, planes=_planes(start, images))
     # Lines as long as they are: the log is read by people, in windows of any width.

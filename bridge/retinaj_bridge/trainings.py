@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -38,6 +39,7 @@ JOB_FILE, PROGRESS_FILE, RESULT_FILE, STOP_FILE, LOG_FILE = "job.json", "progres
 _SECONDS_TO_BEGIN = 120.0
 _SECONDS_OF_SILENCE = 60.0
 _MOST_LISTED = 20
+_MOST_KEPT = 50
 _MOST_BYTES = 1_000_000
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
@@ -173,15 +175,14 @@ class Trainings:
                 folder.mkdir(mode=0o700, parents=True)
                 write_text(folder / JOB_FILE, job.model_dump_json(indent=1) + "\n")
                 self._children[key] = self._spawn(folder)
+                _forget_old()
             except OSError as error:
                 raise RetinaJError(f"The training cannot be started in {folder}: {error.strerror or error}.") from error
         return self._look(key, job), _about_validation(len(names))
 
     def all(self) -> list[Training]:
         """The last twenty, the newest first."""
-        folder = _folder()
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        keys = sorted(filter(_ID.fullmatch, names), reverse=True)
+        folder, keys = _folder(), _keys()
         found: list[Training] = []
         for key in keys[:_MOST_LISTED]:
             job = _read(folder / key / JOB_FILE, Job)
@@ -275,6 +276,19 @@ def _about_validation(images: int) -> str:
 
 def _folder() -> Path:
     return private_folder() / "trainings"
+
+
+def _keys() -> list[str]:
+    """The names of all trainings, the newest first."""
+    names = [path.name for path in _folder().iterdir()] if _folder().is_dir() else []
+    return sorted(filter(_ID.fullmatch, names), reverse=True)
+
+
+def _forget_old() -> None:
+    """Remove the folders of trainings that ended long ago; their models lie elsewhere."""
+    for key in _keys()[_MOST_KEPT:]:
+        if (_folder() / key / RESULT_FILE).is_file():
+            shutil.rmtree(_folder() / key, ignore_errors=True)
 
 
 def _windows_flags() -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from retinaj.colours import RGB
+from retinaj.lettering import letters
 
 _PAPER, _INK, _SOFT = (255, 255, 255), (28, 31, 35), (91, 99, 109)
 _MOST_CLASSES = 12  # in the legend
@@ -93,7 +94,7 @@ def _fit(picture: Image.Image, cell: int) -> Image.Image:
 
 def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, colour: RGB, width: int) -> None:
     """One line, cut where `width` ends."""
-    font = ImageFont.load_default(size)
+    font = letters(size)
     whole = text
     while text and draw.textlength(f"{text}…" if text != whole else text, font=font) > width:
         text = text[: -1 - len(text) // 20]
@@ -101,7 +102,7 @@ def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: i
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw, top: int, width: int, legend: Mapping[str, RGB], look: PageLook) -> None:
-    font = ImageFont.load_default(look.legend)
+    font = letters(look.legend)
     swatch = look.legend - 2
     left = look.gap
     for name, colour in list(legend.items())[:_MOST_CLASSES]:

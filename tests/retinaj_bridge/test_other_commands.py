@@ -222,6 +222,11 @@ def test_an_image_without_objects_must_be_meant(run_macro: RunMacro, picture: Pa
         ("open(PICTURE); makeRectangle(200, 1, 9, 9); roiManager('add');", "rois=manager", "None of the 1 ROI is a box"),
         ("open(PICTURE);", "rois=manager", "no outlines of objects, not in the ROI Manager"),
         ("open(STACK); makeRectangle(1, 1, 9, 9); Overlay.addSelection;", "rois=overlay", "do not say on which plane"),
+        (
+            "open(STACK); makeRectangle(1, 1, 9, 9); Roi.setPosition(7);roiManager('add');",
+            "rois=manager",
+            "lies on a plane",
+        ),
     ],
 )
 def test_export_refuses_in_one_sentence(

@@ -189,6 +189,20 @@ def test_damaged_and_foreign_folders_are_passed_over(stub: Trainings, home: Path
     assert ask(trainings_verb(stub))["ids"] == []
 
 
+def test_trainings_of_long_ago_are_forgotten(model: Path, dataset: GrowingDataset, stub: Trainings, home: Path) -> None:
+    for number in range(60):
+        old = home / "trainings" / f"20200101-0000{number:02}-abcdef"
+        old.mkdir(parents=True)
+        if number:  # the first never said how it ended
+            (old / "result.json").write_text("{}")
+    home.chmod(0o700)
+    began = ask(retrain_verb(stub), model=model, dataset=dataset.folder)
+    stub.stop(began["ids"][0])
+    left = sorted(path.name for path in (home / "trainings").iterdir())
+    assert len(left) == 51
+    assert (left[0], left[1], left[-1]) == ("20200101-000000-abcdef", "20200101-000011-abcdef", began["ids"][0])
+
+
 def test_names_go_on_counting(tmp_path: Path) -> None:
     for name in ("cells-2", "cells-3"):
         (tmp_path / name).mkdir()

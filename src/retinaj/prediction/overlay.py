@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from retinaj.boxes import Boxes
 from retinaj.colours import RGB, class_colours
 from retinaj.images.reducing import reduced
+from retinaj.lettering import letters
 
 LONGEST_SIDE = 2400
 _SHORTEST_SIDE = 700
@@ -149,7 +150,7 @@ def _draw_frame(draw: ImageDraw.ImageDraw, corners: list[float], colour: RGB, lo
 
 
 def _draw_label(draw: ImageDraw.ImageDraw, corners: list[float], text: str, colour: RGB, look: _Look, width: int) -> None:
-    font = ImageFont.load_default(look.font)
+    font = letters(look.font)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     text_width, text_height = right - left + 4, bottom - top + 4
     x = min(max(corners[0], 0), max(0, width - text_width))
@@ -166,7 +167,7 @@ def _ink(colour: RGB) -> RGB:
 
 def _with_legend(picture: Image.Image, boxes: Boxes, colours: Mapping[str, RGB], title: str) -> Image.Image:
     """The picture on a strip that names each class, its colour and its count, in as many lines as they need."""
-    font = ImageFont.load_default(16)
+    font = letters(16)
     measure = ImageDraw.Draw(picture)
     counts = Counter(boxes.names)
     entries: list[tuple[str, RGB | None]] = [(title, None)] if title else []
