@@ -8,7 +8,8 @@ from retinaj.network.config import BackboneName, NetworkConfig
 # not depend on what else runs.
 PASS_BYTES = 4 * 2**30
 # For each pixel that the network sees, on TensorFlow (ONNX Runtime needs less), with levels from P2 and a pyramid 64 channels
-# wide: what benchmarks/detection_memory.py printed, rounded up to whole tens.
+# wide: what benchmarks/detection_memory.py printed, rounded up to whole tens. The memory of a pass is that of the early, large
+# layers, which the ResNets have in common: only ResNet50 was measured.
 _BYTES_PER_PIXEL: dict[BackboneName, int] = {
     "light_small": 110,
     "light": 130,
