@@ -273,6 +273,7 @@ def session(user: User) -> dict[str, Any]:
     notes["entries after macro"] = len(user.entries())
 
     notes |= stack(user, model)
+    notes["menus"] = registered(user)
 
     # The macro for folders, by its dialog.
     user.java("ij.plugin.frame.RoiManager").getInstance().reset()
@@ -344,6 +345,25 @@ def stack(user: User, model: Path) -> dict[str, Any]:
     image.changes = False
     image.close()
     return {"places": places, "asked of a stack": asked, "selection is kept": kept}
+
+
+def registered(user: User) -> list[list[str]]:
+    """RetinaJ's menu, and what `register` makes of it: as it is, without one command, and without the menu."""
+    import retinaj_bridge
+
+    table, plugins = user.java("ij.Menus").getCommands(), user.menu_item("Plugins")
+    menus: list[list[str]] = []
+    for missing in ((), ("RetinaJ Detect...",), None):
+        if missing is None:
+            plugins.remove(user.menu_item("Plugins", "RetinaJ"))
+            missing = menus[0]
+        for command in missing:
+            table.remove(command)
+        retinaj_bridge.register()
+        menu = user.menu_item("Plugins", "RetinaJ")
+        menus.append([str(menu.getItem(at).getLabel()) for at in range(menu.getItemCount())])
+        assert table.get("RetinaJ Detect...") == "retinaj.Detect"
+    return menus
 
 
 def browse(user: User, dialog: Any) -> str:
