@@ -18,7 +18,7 @@ from retinaj_bridge.jvm import java_executable
 from retinaj_bridge.plugin_jar import COMPILER, _jars
 from retinaj_bridge.startup import IMAGEJ, PATCHER
 
-_READER = Path(__file__).parent / "java" / "retinaj" / "DialogReader.java"
+_SOURCES = [Path(__file__).parent / "java" / "retinaj" / f"{name}.java" for name in ("DialogReader", "ScriptCaller")]
 PATIENCE = 120.0  # seconds; a macro takes two, and eight without a display
 # Fiji's own start makes the menus, so that `run` knows the commands of plugins.
 _START = 'call("ij.IJ.runPlugIn", "ij.IJ.init", "");'
@@ -34,11 +34,11 @@ def make_fiji(folder: Path, imagej: str = IMAGEJ) -> FijiFolder:
 
 
 def compile_reader(folder: Path) -> Path:
-    """Compile the user who reads out message boxes, into `folder`, which is returned."""
+    """Compile the user who reads out message boxes, and a script, into `folder`, which is returned."""
     classes = [os.pathsep.join(map(str, _jars(endpoint))) for endpoint in (COMPILER, IMAGEJ)]
-    options = ["-source", "1.8", "-target", "1.8", "-nowarn", "-proc:none", "-cp", classes[1], "-d", str(folder), str(_READER)]
+    options = ["-source", "1.8", "-target", "1.8", "-nowarn", "-proc:none", "-cp", classes[1], "-d", str(folder)]
     compiler = [str(java()), "-cp", classes[0], "org.eclipse.jdt.internal.compiler.batch.Main"]
-    subprocess.run([*compiler, *options], check=True, timeout=PATIENCE)
+    subprocess.run([*compiler, *options, *map(str, _SOURCES)], check=True, timeout=PATIENCE)
     return folder
 
 
@@ -77,8 +77,8 @@ class StandaloneImageJ:
         """Where the plugin and the worker find each other."""
         return self.home / ".retinaj"
 
-    def command(self, macro: Path, argument: str = "") -> list[str]:
-        """The command line that runs a macro and ends."""
+    def command(self, main: str, *arguments: str) -> list[str]:
+        """The command line that runs a Java class in this ImageJ."""
         jars = sorted((self.fiji.path / "jars").glob("*.jar"))
         options = [f"-Dplugins.dir={self.fiji.path}", f"-Duser.home={self.home}", "-Dfile.encoding=UTF-8", "-Xmx600m"]
         options += ["-Dretinaj.worker.idleMinutes=2", "-XX:-UsePerfData"]
@@ -91,21 +91,16 @@ class StandaloneImageJ:
             jars += sorted(self.fiji.plugins.rglob("*.jar"))
         if self.reader is not None:
             jars.append(self.reader)
-        classes = os.pathsep.join(map(str, jars))
-        main = "ij.ImageJ" if self.reader is None else "retinaj.DialogReader"
-        return [str(self.java), *options, "-cp", classes, main, "-batch", str(macro), argument]
+        return [str(self.java), *options, "-cp", os.pathsep.join(map(str, jars)), main, *arguments]
 
-    def start(self, code: str, argument: str = "", *, prepare: Callable[[], None] | None = None) -> subprocess.Popen[str]:
-        """Begin to run the text of a macro; `prepare` is called in the new process."""
+    def begin(self, main: str, *arguments: str, prepare: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+        """Begin to run a Java class in this ImageJ; `prepare` is called in the new process."""
         self.home.mkdir(parents=True, exist_ok=True)
-        macro = self.home / f"macro {len(list(self.home.glob('macro *.ijm')))}.ijm"
-        # As ImageJ reads macros from files.
-        macro.write_text((_START if self.display is None else "") + code, encoding="latin-1")
         environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "RETINAJ_HOME")}
         if self.display is not None:
             environment["DISPLAY"] = self.display
         return subprocess.Popen(
-            self.command(macro, argument),
+            self.command(main, *arguments),
             env=environment | {"HOME": str(self.home), "RETINAJ_HOME": str(self.state), "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -116,9 +111,18 @@ class StandaloneImageJ:
             preexec_fn=prepare,
         )
 
-    def run(self, code: str, argument: str = "", *, prepare: Callable[[], None] | None = None) -> list[str]:
+    def start(self, code: str, *, prepare: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+        """Begin to run the text of a macro."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        macro = self.home / f"macro {len(list(self.home.glob('macro *.ijm')))}.ijm"
+        # As ImageJ reads macros from files.
+        macro.write_text((_START if self.display is None else "") + code, encoding="latin-1")
+        main = "ij.ImageJ" if self.reader is None else "retinaj.DialogReader"
+        return self.begin(main, "-batch", str(macro), prepare=prepare)
+
+    def run(self, code: str, *, prepare: Callable[[], None] | None = None) -> list[str]:
         """Run the text of a macro to its end; the lines that were printed."""
-        return finish(self.start(code, argument, prepare=prepare))
+        return finish(self.start(code, prepare=prepare))
 
 
 def finish(process: subprocess.Popen[str]) -> list[str]:

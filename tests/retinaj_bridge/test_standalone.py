@@ -117,6 +117,32 @@ def test_without_a_display(imagej_alone: StandaloneImageJ, data: Path, tmp_path:
     assert entries(tmp_path / "a.zip") == entries(tmp_path / "b.zip")
 
 
+def test_from_a_script(imagej_alone: StandaloneImageJ, data: Path) -> None:
+    """As the guide shows it in Groovy and Jython, which call the same methods: in Java, which needs no language of its own."""
+    options = f"model=[{data}/trial model.zip] threshold=0.55"
+    lines = finish(imagej_alone.begin("retinaj.ScriptCaller", str(data / "plane.tif"), options))
+    assert lines[:2] == ["left 1.00 left", "right 0.78 right"]
+    assert lines[2].startswith("CAUGHT The model /no/such/model does not exist; expected a model folder")
+    assert "GONE ON" not in lines
+
+
+def test_an_example_of_the_menu(imagej_alone: StandaloneImageJ, data: Path) -> None:
+    """The macros that were installed are commands in the menu Plugins > RetinaJ > Examples."""
+    code = f"""
+        List.setCommands;
+        names = newArray("Detect and measure", "Detect folder", "Count over time", "Filter by size and class",
+            "Measure other channel");
+        for (i = 0; i < names.length; i++)
+            print(List.get(names[i]));
+        open("{data}/stack.tif");
+        run("Detect and measure", "model=[{data}/trial model.zip] threshold=0.55");
+        print(getResult("max", nResults - 1));
+    """
+    lines = imagej_alone.run(code)
+    assert all(line.startswith('ij.plugin.Macro_Runner("RetinaJ/Examples/') for line in lines[:5]), lines
+    assert lines[5:] == ["5 objects measured", "150"]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells when the worker is at work")
 def test_the_worker_is_killed_in_the_middle(imagej_alone: StandaloneImageJ, data: Path, tmp_path: Path) -> None:
     imagej_alone.run(detect(data, "plane.tif", tmp_path / "first.zip"))  # the worker runs
