@@ -98,8 +98,8 @@ roiManager("reset");
 run("Clear Results");
 showProgress(1);
 print(total + " objects; ROI sets and counts.csv are in " + output);
-if (unreadable != "")
-    print("Not readable as images, left out:" + unreadable);
+if (unreadable != "") // an error, so that who runs this without a window gets to know
+    exit("The other images are done, but these could not be read and were left out:" + unreadable);
 
 
 // The value of NAME=VALUE among the arguments, which come one a line.

@@ -26,6 +26,7 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/data.md",
+    "docs/fiji.md",
     "docs/foreign-detectors.md",
     "docs/packaging.md",
     "docs/results.md",

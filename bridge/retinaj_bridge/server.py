@@ -115,7 +115,7 @@ class Server:
                 # Whoever knows the token says so at once: the one that has waited for longest does not.
                 refused = self._strangers.pop(0) if len(self._strangers) > _MOST_STRANGERS else None
             if refused is not None:
-                refused.close()
+                refused.interrupt()
             try:
                 threading.Thread(target=self._serve, args=(connection,), name="RetinaJ call", daemon=True).start()
             except RuntimeError:  # the system has no thread left
