@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import retinaj_bridge.jvm
@@ -28,14 +29,33 @@ def make_fiji(folder: Path, imagej: str = IMAGEJ) -> FijiFolder:
     """A folder like that of a Fiji, with the real ImageJ in it, of this Maven coordinate."""
     for name in ("jars", "plugins", "macros"):
         (folder / name).mkdir(parents=True)
-    for jar in _jars(imagej):
-        shutil.copy(jar, folder / "jars" / jar.name)
+    jar = maven_jar(imagej)
+    shutil.copy(jar, folder / "jars" / jar.name)
     return FijiFolder(folder)
+
+
+def maven_jar(endpoint: str) -> Path:
+    """The jar of a Maven coordinate, in the folder that all Maven tools share.
+
+    jgo's own folders, which `_jars` names, are made anew at each call, under the hands of other tests that run ImageJ.
+    """
+    group, artifact, version = endpoint.split(":")
+    folder = Path.home() / ".m2" / "repository" / group.replace(".", "/") / artifact / version
+    jar = folder / f"{artifact}-{version}.jar"
+    if not jar.is_file():
+        _jars(endpoint)  # downloads it
+    return jar
+
+
+@cache
+def patcher_jars() -> list[Path]:
+    """What lets ImageJ run without a display."""
+    return [jar for jar in _jars(PATCHER) if not jar.name.startswith("ij-")]
 
 
 def compile_reader(folder: Path) -> Path:
     """Compile the user who reads out message boxes, and a script, into `folder`, which is returned."""
-    classes = [os.pathsep.join(map(str, _jars(endpoint))) for endpoint in (COMPILER, IMAGEJ)]
+    classes = [str(maven_jar(endpoint)) for endpoint in (COMPILER, IMAGEJ)]
     options = ["-source", "1.8", "-target", "1.8", "-nowarn", "-proc:none", "-cp", classes[1], "-d", str(folder)]
     compiler = [str(java()), "-cp", classes[0], "org.eclipse.jdt.internal.compiler.batch.Main"]
     subprocess.run([*compiler, *options, *map(str, _SOURCES)], check=True, timeout=PATIENCE)
@@ -83,11 +103,10 @@ class StandaloneImageJ:
         options = [f"-Dplugins.dir={self.fiji.path}", f"-Duser.home={self.home}", "-Dfile.encoding=UTF-8", "-Xmx600m"]
         options += ["-Dretinaj.worker.idleMinutes=2", "-XX:-UsePerfData"]
         if self.display is None:
-            patcher = _jars(PATCHER)
-            [agent] = [jar for jar in patcher if jar.name.startswith("ij1-patcher")]
+            [agent] = [jar for jar in patcher_jars() if jar.name.startswith("ij1-patcher")]
             options += ["-Djava.awt.headless=true", "--add-opens=java.base/java.lang=ALL-UNNAMED", f"-javaagent:{agent}=init"]
             # Fiji's launcher puts all plugins on the class path, too.
-            jars += [jar for jar in patcher if not jar.name.startswith("ij-")]
+            jars += patcher_jars()
             jars += sorted(self.fiji.plugins.rglob("*.jar"))
         if self.reader is not None:
             jars.append(self.reader)

@@ -13,7 +13,7 @@ from retinaj.errors import RetinaJError
 from retinaj.prediction.detector import Detector
 from retinaj_bridge import MacroOutcome, hosting
 from retinaj_bridge.headless_roi_manager import install_headless_roi_manager
-from retinaj_bridge.jvm import java_class
+from retinaj_bridge.jvm import java_class, private_field
 from retinaj_bridge.models import Models
 from retinaj_bridge.server import Server
 
@@ -37,7 +37,9 @@ def imagej(running_imagej: retinaj_bridge.RunningImageJ) -> Iterator[Callable[[s
     """Java classes by name, in an ImageJ without images, ROIs or results."""
     retinaj_bridge.register()
     install_headless_roi_manager()
-    java_class("ij.plugin.frame.RoiManager").getInstance().reset()
+    manager = java_class("ij.plugin.frame.RoiManager").getInstance()
+    manager.reset()
+    private_field("ij.plugin.frame.RoiManager", "showAllCheckbox").get(manager).setState(False)  # a test may have set it
     java_class("ij.measure.ResultsTable").getResultsTable().reset()
     yield java_class
     java_class("ij.WindowManager").setTempCurrentImage(None)

@@ -74,7 +74,8 @@ function bounds() {
         ('roiManager("select", 0); roiManager("set color", "red"); roiManager("select", 0); print(Roi.getStrokeColor);', "red"),
         ('roiManager("select", 0); roiManager("set line width", 3); roiManager("select", 0); print(Roi.getStrokeWidth);', "3"),
         (
-            'roiManager("show all"); roiManager("show none"); roiManager("show all with labels"); print("shown"); roiManager("show none");',
+            'roiManager("show all"); roiManager("show none"); roiManager("show all with labels"); print("shown");'
+            'roiManager("show none");',
             "shown",
         ),
         ('roiManager("select", 0); roiManager("fill"); print(getPixel(61, 61) - getPixel(62, 62));', "0"),
