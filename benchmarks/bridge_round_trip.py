@@ -42,6 +42,7 @@ from retinaj_bridge.jvm import java_class  # noqa: E402
 SIDE = 2048
 COLD_STARTS = 3
 THRESHOLD = 0.45
+WARM_UP = 10  # runs that do not count: Java compiles what it runs often
 
 
 def main() -> None:
@@ -89,7 +90,7 @@ def standing_alone(java: JavaClient, image: Path, package: Path, repeats: int) -
     for _ in range(COLD_STARTS):
         stop_worker()
         cold += run_alone(java, image, package, 1)
-    warm = run_alone(java, image, package, repeats + 3)[3:]  # Java compiles what it runs often
+    warm = run_alone(java, image, package, WARM_UP + repeats)[WARM_UP:]
     stop_worker()
     return statistics.median(warm), statistics.median(cold)
 
@@ -117,7 +118,7 @@ def in_process(image: Path, package: Path, repeats: int) -> tuple[float, int]:
     retinaj_bridge.register()
     opened = java_class("ij.io.Opener")().openImage(str(image))
     run = java_class("ij.IJ").run
-    median(3, lambda: run(opened, "RetinaJ Detect...", options(package)))
+    median(WARM_UP, lambda: run(opened, "RetinaJ Detect...", options(package)))
     taken = median(repeats, lambda: run(opened, "RetinaJ Detect...", options(package)))
     return taken, int(java_class("ij.plugin.frame.RoiManager").getInstance2().getCount())
 

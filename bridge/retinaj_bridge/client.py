@@ -14,9 +14,11 @@ from retinaj.errors import RetinaJError
 from retinaj_bridge.wire import Fields, WireError, message, read_message
 from retinaj_bridge.worker_file import WorkerFile, read_worker_file
 
-_SECONDS_TO_CONNECT = 5.0
+_SECONDS_TO_CONNECT = 10.0
 _SECONDS_OF_SILENCE = 60.0
 _MAX_BYTES = 2**31 - 1
+# Until it has proved that it is the worker, it may be any program.
+_MAX_HELLO_BYTES = 10_000
 
 
 class NoWorkerError(Exception):
@@ -41,7 +43,7 @@ class Client:
             raise NoWorkerError(f"nothing answers on port {worker.port}: {error}") from error
         self._stream = self._socket.makefile("rb")
         try:
-            answer = self.call("hello", {"token": worker.token, "version": worker.version})
+            answer = self._exchange("hello", {"token": worker.token, "version": worker.version}, _MAX_HELLO_BYTES, None)
             if not hmac.compare_digest(answer.get("proof", b""), worker.proof.encode()):
                 raise NoWorkerError(f"what answers on port {worker.port} is not the worker")
         except BaseException:
@@ -68,10 +70,19 @@ class Client:
             NoWorkerError: if the worker is lost meanwhile.
             RetinaJError: if it refuses or fails, with its reason.
         """
+        return self._exchange(verb, fields, _MAX_BYTES, progress)
+
+    def _exchange(
+        self,
+        verb: str,
+        fields: Mapping[str, bytes | str | Sequence[str]],
+        max_bytes: int,
+        progress: Callable[[float, str], None] | None,
+    ) -> Fields:
         try:
             self._socket.sendall(message({**fields, "verb": verb}))
             while True:
-                answer = read_message(self._stream, max_bytes=_MAX_BYTES)
+                answer = read_message(self._stream, max_bytes=max_bytes)
                 if answer is None:
                     raise NoWorkerError("the worker has closed the connection")
                 if answer.get("kind") == b"result":

@@ -72,10 +72,14 @@ class Connection:
         except (OSError, ValueError):
             return True
 
-    def close(self) -> None:
-        """End it, also while another thread waits for it."""
+    def interrupt(self) -> None:
+        """End it from another thread: the one that reads or writes finds it closed."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End it, in the thread that reads and writes: in any other, its number may be a new connection's already."""
+        self.interrupt()
         self._socket.close()
 
     def _patience(self) -> float:

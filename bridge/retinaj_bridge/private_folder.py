@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from retinaj.errors import RetinaJError
+from retinaj.files import replace_file
 from retinaj.user_folders import state_folder
 
 
@@ -57,7 +58,7 @@ def write_private(path: Path, text: str) -> None:
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
                 stream.write(text)
-            temporary.replace(path)
+            replace_file(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

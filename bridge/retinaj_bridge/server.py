@@ -24,7 +24,7 @@ Answer = Mapping[str, bytes | str | Sequence[str]]
 _SECONDS_BETWEEN_REPORTS = 0.1
 # Before the token came, hardly anything is read, and not for long: who does not know it must not fill the memory.
 _MAX_HELLO_BYTES = 10_000
-_HELLO_SECONDS = 5.0
+_HELLO_SECONDS = 10.0
 _MOST_STRANGERS = 16
 _MOST_CONNECTIONS = 64
 # The largest array of Java, and so the largest plane of an image.
@@ -115,7 +115,7 @@ class Server:
                 # Whoever knows the token says so at once: the one that has waited for longest does not.
                 refused = self._strangers.pop(0) if len(self._strangers) > _MOST_STRANGERS else None
             if refused is not None:
-                refused.close()
+                refused.interrupt()
             try:
                 threading.Thread(target=self._serve, args=(connection,), name="RetinaJ call", daemon=True).start()
             except RuntimeError:  # the system has no thread left

@@ -21,7 +21,17 @@ from retinaj.files import write_text
 from retinaj.images.plane_choice import PlaneChoice
 from retinaj.model_folder import RECORD_FILE, TRAINING_FOLDER, ModelRecord
 from retinaj_bridge.recent_models import remember_model
-from retinaj_bridge.trainings import LOG_FILE, PROGRESS_FILE, RESULT_FILE, STOP_FILE, Job, Progress, Result, last_line, read_job
+from retinaj_bridge.training_job import (
+    LOG_FILE,
+    PROGRESS_FILE,
+    RESULT_FILE,
+    STOP_FILE,
+    Job,
+    Progress,
+    Result,
+    last_line,
+    read_job,
+)
 
 if TYPE_CHECKING:
     from retinaj.training.start import StartingPoint

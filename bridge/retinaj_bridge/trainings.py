@@ -1,13 +1,4 @@
-"""Trainings in the background, each a process of its own, which goes on when Fiji and the worker have ended.
-
-A training has a folder in the user's folder of RetinaJ, by which it is told from outside what to do, and tells how it is:
-
-    trainings/ID/job.json        what to train
-    trainings/ID/progress.json   how far it is; written every second or two: one that is old is of a process that has ended
-    trainings/ID/result.json     how it ended
-    trainings/ID/stop            made by who wants it to stop
-    trainings/ID/log.txt         what it said
-"""
+"""Trainings in the background, each a process of its own, which goes on when Fiji and the worker have ended."""
 
 from __future__ import annotations
 
@@ -23,75 +14,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from retinaj.counting import counted
 from retinaj.errors import RetinaJError
 from retinaj.files import require_absent, write_text
 from retinaj_bridge.growing_dataset import GrowingDataset
 from retinaj_bridge.private_folder import private_folder
-
-JOB_FILE, PROGRESS_FILE, RESULT_FILE, STOP_FILE, LOG_FILE = "job.json", "progress.json", "result.json", "stop", "log.txt"
+from retinaj_bridge.training_job import (
+    JOB_FILE,
+    LOG_FILE,
+    PROGRESS_FILE,
+    RESULT_FILE,
+    STOP_FILE,
+    Job,
+    Progress,
+    Result,
+    State,
+    last_line,
+    read_file,
+)
 
 # Python and its libraries may take so long to begin on a busy computer; later, it writes every second or two.
 _SECONDS_TO_BEGIN = 120.0
 _SECONDS_OF_SILENCE = 60.0
 _MOST_LISTED = 20
 _MOST_KEPT = 50
-_MOST_BYTES = 1_000_000
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
-
-State = Literal["running", "done", "stopped", "failed"]
-_Model = TypeVar("_Model", bound="_Plain")
-
-
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
-
-
-class Job(_Plain):
-    """What to train.
-
-    Attributes:
-        model: the model to start from.
-        output: the model folder to make.
-        images, annotations: of the data set.
-        minutes: about how long.
-        only_image: the one image that there is: it trains and validates. None if there are more.
-    """
-
-    model: Path
-    output: Path
-    images: Path
-    annotations: Path
-    minutes: Annotated[float, Field(gt=0)]
-    only_image: str | None = None
-
-
-class Progress(_Plain):
-    """How far it is.
-
-    Attributes:
-        fraction: 0 to 1; negative as long as that cannot be told.
-        words: for the status line.
-    """
-
-    fraction: float = -1.0
-    words: str = "starting"
-
-
-class Result(_Plain):
-    """How it ended.
-
-    Attributes:
-        state: not "running".
-        words: a sentence: what there is now, or why there is nothing.
-    """
-
-    state: State
-    words: str
 
 
 @dataclass(frozen=True)
@@ -185,7 +133,7 @@ class Trainings:
         folder, keys = _folder(), _keys()
         found: list[Training] = []
         for key in keys[:_MOST_LISTED]:
-            job = _read(folder / key / JOB_FILE, Job)
+            job = read_file(folder / key / JOB_FILE, Job)
             if job is not None:
                 found.append(self._look(key, job))
         return found
@@ -217,14 +165,14 @@ class Trainings:
         folder = _folder() / key
         child = self._children.get(key)
         ended = child is not None and child.poll() is not None
-        progress = _read(folder / PROGRESS_FILE, Progress)
+        progress = read_file(folder / PROGRESS_FILE, Progress)
         alive = not ended and (
             _age(folder / PROGRESS_FILE) < _SECONDS_OF_SILENCE
             if progress is not None
             else _age(folder / JOB_FILE) < _SECONDS_TO_BEGIN
         )
         progress = progress or Progress()
-        result = _read(folder / RESULT_FILE, Result)  # after the question whether it lives: it may just have ended
+        result = read_file(folder / RESULT_FILE, Result)  # after the question whether it lives: it may just have ended
         log = folder / LOG_FILE
         if result is None and not alive:
             said = last_line(log)
@@ -250,18 +198,6 @@ def next_name(model: Path) -> Path:
     while (path := model.with_name(f"{name}-{number}")).exists():
         number += 1
     return path
-
-
-def last_line(path: Path) -> str:
-    """The last line of a text file that is not empty, at most 500 characters of it; "" if there is none."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - 4000))
-            lines = stream.read().decode(errors="replace").split("\n")
-    except OSError:
-        return ""
-    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "")
 
 
 def _about_validation(images: int) -> str:
@@ -301,24 +237,3 @@ def _age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except OSError:
         return float("inf")
-
-
-def _read(path: Path, kind: type[_Model]) -> _Model | None:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            return None
-        return kind.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
-def read_job(folder: Path) -> Job:
-    """What a training's folder says to train.
-
-    Raises:
-        RetinaJError: if it does not say.
-    """
-    job = _read(folder / JOB_FILE, Job)
-    if job is None:
-        raise RetinaJError(f"{folder} is not the folder of a training: it has no readable {JOB_FILE}.")
-    return job

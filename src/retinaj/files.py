@@ -35,14 +35,14 @@ def atomic_path(target: Path) -> Generator[Path]:
             os.fsync(stream.fileno())
         temporary.chmod(0o666 & ~_umask())
         with _naming(target):
-            _replace(temporary, target)
+            replace_file(temporary, target)
         _note_finished(target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _replace(temporary: Path, target: Path) -> None:
-    """Rename over the target; on Windows a virus scanner or a spreadsheet may hold one of the two for a moment."""
+def replace_file(temporary: Path, target: Path) -> None:
+    """Rename over the target; on Windows a virus scanner or another reader may hold one of the two for a moment."""
     for pause in _PAUSES:
         try:
             temporary.replace(target)

@@ -273,6 +273,7 @@ def session(user: User) -> dict[str, Any]:
     notes["entries after macro"] = len(user.entries())
 
     notes |= stack(user, model)
+    notes["menus"] = registered(user)
 
     # The macro for folders, by its dialog.
     user.java("ij.plugin.frame.RoiManager").getInstance().reset()
@@ -325,11 +326,13 @@ def preview(user: User, dialog: Any) -> dict[str, Any]:
 def stack(user: User, model: Path) -> dict[str, Any]:
     """A time series of stacks: the slice and the time of the entries, and what the dialog asks besides."""
     user.java("ij.plugin.frame.RoiManager").getInstance().reset()
-    line = f'run("RetinaJ Detect...", "model=[{model}] threshold=0.55 overlap=0.45 slices=2");'
-    user.run_macro(f'open("{user.folder / "stack.tif"}"); {line} setLocation(10, 300); Stack.setPosition(1, 2, 3);')
+    line = f'run("RetinaJ Detect...", "model=[{model}] threshold=0.55 overlap=0.45 slices=2 region=selection");'
+    user.run_macro(f'open("{user.folder / "stack.tif"}"); makeRectangle(0, 0, 80, 60); {line} Stack.setPosition(1, 2, 3);')
     user.wait("boxes on the stack", lambda: user.entries())
     user.wait("the end of the macro", lambda: not bool(user.java("ij.IJ").isMacro()))
     image = user.java("ij.WindowManager").getCurrentImage()
+    kept = image.getRoi() is not None
+    image.getWindow().setLocation(10, 300)
     user.choose("Plugins", "RetinaJ", "RetinaJ Detect...")
     dialog = user.window("RetinaJ Detect...")
     dialog.setLocation(620, 100)
@@ -341,7 +344,26 @@ def stack(user: User, model: Path) -> dict[str, Any]:
     places = [[int(roi.getCPosition()), int(roi.getZPosition()), int(roi.getTPosition())] for roi in rois]
     image.changes = False
     image.close()
-    return {"places": places, "asked of a stack": asked}
+    return {"places": places, "asked of a stack": asked, "selection is kept": kept}
+
+
+def registered(user: User) -> list[list[str]]:
+    """RetinaJ's menu, and what `register` makes of it: as it is, without one command, and without the menu."""
+    import retinaj_bridge
+
+    table, plugins = user.java("ij.Menus").getCommands(), user.menu_item("Plugins")
+    menus: list[list[str]] = []
+    for missing in ((), ("RetinaJ Detect...",), None):
+        if missing is None:
+            plugins.remove(user.menu_item("Plugins", "RetinaJ"))
+            missing = menus[0]
+        for command in missing:
+            table.remove(command)
+        retinaj_bridge.register()
+        menu = user.menu_item("Plugins", "RetinaJ")
+        menus.append([str(menu.getItem(at).getLabel()) for at in range(menu.getItemCount())])
+        assert table.get("RetinaJ Detect...") == "retinaj.Detect"
+    return menus
 
 
 def browse(user: User, dialog: Any) -> str:

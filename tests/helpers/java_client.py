@@ -30,7 +30,7 @@ class JavaClient:
     def command(self, main: str, *arguments: str, **properties: str) -> list[str]:
         """What runs a class with system properties, in which `_` stands for a dot."""
         defined = [f"-D{name.replace('_', '.')}={value}" for name, value in properties.items()]
-        return [str(self.java), "-Xshare:auto", *defined, "-cp", self.class_path, main, *arguments]
+        return [str(self.java), "-Xmx600m", *defined, "-cp", self.class_path, main, *arguments]
 
     def begin(self, *arguments: str, **properties: str) -> subprocess.Popen[str]:
         """Start `WorkerProbe VERB KEY=VALUE...`."""

@@ -13,14 +13,20 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 from tiny_models import assert_same_boxes, noise_pixels, tiny_record
+from typer.testing import CliRunner
 
+from retinaj.annotations import pascal_voc
 from retinaj.boxes import Boxes
+from retinaj.cli import app
 from retinaj.errors import RetinaJError
+from retinaj.evaluation.run import evaluate
 from retinaj.model_folder import ModelRecord
 from retinaj.network.config import AnchorConfig, NetworkConfig
 from retinaj.normalization import PercentileScale
+from retinaj.prediction.batch import predict
 from retinaj.prediction.detector import Detector
 from retinaj.prediction.tile_grid import Grid
 from retinaj.prediction.tile_merging import merge_tiles
@@ -37,16 +43,15 @@ LARGEST, SIDE, MOST = 45, 384, 400
 class Patches:
     """A `Runtime` that finds each patch of bright pixels; its class and its score are in its pixels."""
 
-    def __init__(self) -> None:
-        self.largest = 0
+    def __init__(self, most: int = MOST) -> None:
+        self.most = most
 
     def __call__(self, batch: NDArray[np.float32], overlap: float) -> NDArray[np.float32]:
-        self.largest = max(self.largest, *batch.shape[1:3])
         values = (batch[0, ..., 0] + 2) * 64  # undoes FixedScale
         bright = values > 100
         lines = np.flatnonzero(bright.any(axis=1))
         if not len(lines):
-            return np.zeros((1, MOST, 6), np.float32)
+            return np.zeros((1, self.most, 6), np.float32)
         first = int(lines[0])
         patches, _ = ndimage.label(bright[first : int(lines[-1]) + 1])
         rows: list[tuple[float, ...]] = []
@@ -54,8 +59,8 @@ class Patches:
             top, bottom = y.start + first, y.stop + first
             value = float(values[top:bottom, x].max())
             rows.append((x.start, top, x.stop, bottom, 0.3 + value / 400, 1 + (value > 150)))
-        rows = sorted(rows, key=lambda row: -row[4])[:MOST]
-        return np.array([rows + [(0,) * 6] * (MOST - len(rows))], np.float32)
+        rows = sorted(rows, key=lambda row: -row[4])[: self.most]
+        return np.array([rows + [(0,) * 6] * (self.most - len(rows))], np.float32)
 
 
 def patch_detector() -> Detector:
@@ -103,16 +108,14 @@ class TestMerging:
         assert rows(tiled.boxes) == rows(once.boxes)  # put together from its parts
 
     def test_tiles_lose_nothing_to_the_most_boxes_of_a_pass(self):
-        grid = np.zeros((1000, 1000), np.uint8)
-        grid[4::16, 4::16] = 250
-        image = xr.DataArray(ndimage.maximum_filter(grid, 5), dims=("y", "x"))
+        image = crowd()
         once, tiled = (find_objects(patch_detector(), image, tiles=tiles) for tiles in ("none", SIDE))
         assert (len(once.boxes), once.is_full(0.4)) == (MOST, True)
-        assert len(tiled.boxes) > 9 * MOST / 2  # 63 x 63 objects, of which a tile of 384 x 384 pixels holds 576
+        assert 3 * MOST < len(tiled.boxes) < 4 * MOST
         assert tiled.is_full(0.4)
         assert not tiled.is_full(0.99)
-        sparse = image.isel(y=slice(None, None, 2), x=slice(None, None, 2))
-        assert not find_objects(patch_detector(), sparse, tiles=SIDE, threshold=0.95).is_full(0.95)
+        sparse = draw_patches(600, 600, [(0.5, 0.5, 9, 9, 200)])
+        assert not find_objects(patch_detector(), sparse, tiles=SIDE).is_full(0.4)
 
     def test_a_part_gives_way_to_the_whole_however_sure_it_is(self):
         grid = Grid.of(100, 200, side=120, overlap=40, margin=1, multiple=10)
@@ -138,7 +141,7 @@ class TestTiling:
 
     @pytest.mark.parametrize("tiles", ["auto", 4096])
     def test_tiles_are_no_longer_than_asked_for(self, tiles):
-        tiling = Tiling.of(NetworkConfig(num_classes=1))
+        tiling = Tiling.of(tiny_record(1, "uint8"))
         grid = tiling.cut(20_000, 30_000, tiles)
         assert all((tile.bottom - tile.top) * (tile.right - tile.left) <= tiling.pass_pixels for tile in grid.tiles)
         if tiles != "auto":
@@ -253,6 +256,57 @@ class TestPercentiles:
 
     def test_a_channel_without_a_number(self):
         assert np.isnan(percentiles_of_blocks(lambda: [np.full((2, 2, 1), np.nan)], (50,))).all()
+
+
+def crowd() -> xr.DataArray:
+    """40 x 40 objects, four times as many as a pass can give, and more than a tile can."""
+    grid = np.zeros((640, 640), np.uint8)
+    grid[4::16, 4::16] = 250
+    return xr.DataArray(ndimage.maximum_filter(grid, 5), dims=("y", "x"))
+
+
+class TestCommands:
+    def test_predict_finds_more_than_a_pass_can_give(self, tmp_path):
+        Image.fromarray(crowd().to_numpy()).save(tmp_path / "a.png")
+        told: list[tuple[int, int]] = []
+        counted: dict[str | int, int] = {}
+        for tiles in ("auto", SIDE):
+            options = {"tiles": tiles, "threshold": 0.9, "progress": lambda *at: told.append(at)}
+            [outcome] = predict(tmp_path / "a.png", patch_detector(), tmp_path / f"{tiles}", **options)
+            counted[tiles] = sum(outcome.counts.values())
+            assert outcome.full
+            [again] = predict(tmp_path / "a.png", patch_detector(), tmp_path / f"{tiles}", **options)
+            assert (again.skipped, again.full, again.counts) == (True, True, outcome.counts)
+        assert counted["auto"] == MOST < 3 * MOST < counted[SIDE]
+        assert (0, 1) in told
+        assert (9, 9) in told
+        with pytest.raises(RetinaJError, match="tiles was 'auto' and is 384 now"):
+            predict(tmp_path / "a.png", patch_detector(), tmp_path / "auto", tiles=SIDE, threshold=0.9)
+
+    def test_evaluate_counts_all_that_tiles_found(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("retinaj.report.write_report", lambda path, **content: None)
+        (tmp_path / "images").mkdir()
+        (tmp_path / "annotations").mkdir()
+        Image.fromarray(crowd().to_numpy()).save(tmp_path / "images" / "a.png")
+        truth = replace(find_objects(replace(patch_detector(), runtime=Patches(5000)), crowd(), tiles="none").boxes, score=None)
+        pascal_voc.write(tmp_path / "annotations" / "a.xml", truth, image_name="a.png", size=(640, 640), channels=1)
+        results = [
+            evaluate(tmp_path / "images", tmp_path / "annotations", detector, tmp_path / f"{tiles}", tiles=tiles)
+            for tiles, detector in (
+                ("none", patch_detector()),
+                (384, replace(patch_detector(), max_detections=600, runtime=Patches(600))),
+            )
+        ]
+        assert len(truth) == 40 * 40
+        assert [each.result.overall.true_positives for each in results] == [MOST, len(truth)]
+        assert [len(each.warnings) for each in results] == [2, 0]
+
+    def test_the_command_line_says_what_tiles_can_be(self, tmp_path):
+        result = CliRunner().invoke(
+            app, ["predict", "a.png", "--model", "m", "--output", str(tmp_path / "o"), "--tiles", "many"]
+        )
+        assert result.exit_code == 1
+        assert "tiles is 'many'; expected auto, none, or the longest side" in " ".join(result.output.split())
 
 
 LARGE = """

@@ -58,7 +58,7 @@ def test_a_run_leaves_everything(finished: tuple[Path, ModelRecord, str]) -> Non
     sample = json.loads((folder / "training" / "sample.json").read_text())
     assert (folder / "training" / sample["file"]).is_file()
     assert (folder / "training" / "last.weights.h5").is_file()
-    for words in ("Anchors:", "of the boxes", "epoch   2/2", "AP@.5", "left", "seed 0"):
+    for words in ("Anchors:", "of the boxes", "epoch   2/2", "AP@.5", "left", "seed 0", "16 windows per epoch from 10 images."):
         assert words in printed
     assert "AP@.5" in (folder / "training" / "training.log").read_text()
 

@@ -73,7 +73,11 @@ function bounds() {
         ('roiManager("select", 0); roiManager("translate", 5, 6); roiManager("select", 0); print(bounds());', "65 66 4 4"),
         ('roiManager("select", 0); roiManager("set color", "red"); roiManager("select", 0); print(Roi.getStrokeColor);', "red"),
         ('roiManager("select", 0); roiManager("set line width", 3); roiManager("select", 0); print(Roi.getStrokeWidth);', "3"),
-        ('roiManager("show all"); roiManager("show none"); roiManager("show all with labels"); print("shown");', "shown"),
+        (
+            'roiManager("show all"); roiManager("show none"); roiManager("show all with labels"); print("shown");'
+            'roiManager("show none");',
+            "shown",
+        ),
         ('roiManager("select", 0); roiManager("fill"); print(getPixel(61, 61) - getPixel(62, 62));', "0"),
         ('roiManager("deselect"); print(roiManager("index"));', "-1"),
         ('RoiManager.selectByName("b"); print(roiManager("index"));', "1"),

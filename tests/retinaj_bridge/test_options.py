@@ -131,7 +131,7 @@ _TEXTS = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     model=_TEXTS.filter(lambda name: "/" not in name),
     name=_TEXTS,

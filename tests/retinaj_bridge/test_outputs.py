@@ -201,7 +201,8 @@ def test_calibrated_images_are_measured_in_their_units(run_macro: RunMacro, imag
 
 
 def test_names_groups_and_properties(run_macro: RunMacro, imagej: Classes, models: Path, stack: Path) -> None:
-    run_macro(f'open("{stack}");' + line(models, "slices=2 name=[{number}: {class} ({score}) on {slice}/{frame}] groups"))
+    named = "slices=2 name=[{number}: {class} ({score}) on {slice}/{frame}] groups"
+    assert run_macro(f'open("{stack}");' + line(models, named)).printed == ""
     rois = in_manager(imagej)
     boxes = found_on(stack)
     assert boxes.plane is not None

@@ -24,8 +24,9 @@ from retinaj_bridge import training_process
 from retinaj_bridge.growing_dataset import GrowingDataset
 from retinaj_bridge.recent_models import recent_models
 from retinaj_bridge.server import Call
+from retinaj_bridge.training_job import Job, Progress, Result
 from retinaj_bridge.training_process import read_progress, twice
-from retinaj_bridge.trainings import Job, Progress, Result, Trainings, next_name
+from retinaj_bridge.trainings import Trainings, next_name
 from retinaj_bridge.verbs.retraining import retrain_verb, stop_training_verb, trainings_verb
 
 # What stands for the training process: it tells, waits until it is told to stop, and tells that it did.

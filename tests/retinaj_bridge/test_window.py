@@ -143,10 +143,18 @@ def test_preview_follows_the_threshold_and_leaves_no_trace(notes: dict[str, Any]
     assert notes["manager is hidden"]
 
 
+def test_menu_of_an_imagej_that_did_not_find_the_plugin(notes: dict[str, Any]) -> None:
+    usual, without_one, without_all = notes["menus"]
+    assert usual[0] == "RetinaJ Detect..."
+    assert without_one == [*usual, "RetinaJ Detect..."]  # here, the menu had it all the time
+    assert without_all == usual
+
+
 def test_stack(notes: dict[str, Any]) -> None:
     detector = fake_detector.fake_detector(1)
     counts = [len(detector.detect(xr.DataArray(STACK[t, 1], dims=("y", "x")), threshold=0.55, overlap=0.45)) for t in range(3)]
     assert notes["places"] == [[0, 2, t + 1] for t in range(3) for _ in range(counts[t])]
+    assert notes["selection is kept"]
     assert "Slices (all, current, 3-7)" in notes["asked of a stack"]
     assert "Frames (all, current, 3-7)" in notes["asked of a stack"]
 

@@ -92,6 +92,12 @@ def test_what_is_no_message(data: bytes, complaint: str) -> None:
         read(data)
 
 
+@pytest.mark.parametrize("magic", [b"RTJ2", b"rtj1", b"GET ", b"POST", b"\x16\x03\x01\x02"])
+def test_other_protocols(magic: bytes) -> None:
+    with pytest.raises(WireError, match="not a message of RetinaJ"):
+        read(magic + message({"a": b"1"})[4:])
+
+
 def test_an_announced_size_costs_nothing() -> None:
     data = framed(1, field(b"a", b"xyz", announced=2**30), total=2**30 + 100)
     tracemalloc.start()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +22,9 @@ from worker_client import SECONDS, WorkerProcesses, serving, wait_until
 
 from retinaj import __version__
 from retinaj.errors import RetinaJError
+from retinaj_bridge.client import connect_to_running
 from retinaj_bridge.private_folder import private_folder
+from retinaj_bridge.wire import MAGIC, message
 from retinaj_bridge.worker_file import NAME, WorkerFile, read_worker_file
 
 REINSTALL = "Run `retinaj fiji install` again in the Python environment that has RetinaJ, and restart Fiji."
@@ -116,6 +122,40 @@ def test_one_of_another_version_is_replaced(java: JavaClient, home: Path, fiji: 
         ]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"",
+        MAGIC + struct.pack(">iiii", 2**31 - 1, 1, 2**31 - 20, 0),
+        message({"kind": "result", "proof": "0" * 64, "version": __version__}),
+    ],
+    ids=["HTTP", "nothing", "two gigabytes", "another worker"],
+)
+def test_another_program_has_got_its_port(java: JavaClient, home: Path, fiji: dict[str, str], answer: bytes) -> None:
+    """As after the computer was started anew."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def serve() -> None:
+            while True:
+                connection, _ = other.accept()
+                with connection:
+                    connection.recv(10_000)
+                    connection.sendall(answer)
+
+        threading.Thread(target=_ignoring_the_end, args=(serve,), daemon=True).start()
+        private_folder()
+        WorkerFile(other.getsockname()[1], "token", "proof", 1, __version__).write(home)
+        assert connect_to_running(home) is None
+        (said,) = java.call("recent", **{**fiji, "retinaj_python": "/nowhere/python"})
+        assert "there is no /nowhere/python" in said  # it went on to start one
+
+
+def _ignoring_the_end(serve: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError):
+        serve()
+
+
 class TestNoPython:
     def test_moved_or_deleted(self, java: JavaClient, home: Path, fiji: dict[str, str], tmp_path: Path) -> None:
         gone = tmp_path / "gone" / "bin" / "python"
@@ -155,7 +195,8 @@ class TestNoPython:
         python = tmp_path / "python"
         python.write_text("#!/bin/sh\nexec sleep 3\n")
         python.chmod(0o755)
-        assert java.call("recent", **{**fiji, "retinaj_python": str(python)}, cancelAfter="300") == ["canceled"]
+        call = java.begin("recent", **{**fiji, "retinaj_python": str(python)}, cancelAfter="300")
+        assert call.communicate(timeout=SECONDS)[0].splitlines() == ["progress -1.0 starting Python", "canceled"]
 
     def test_no_place_for_its_file(self, java: JavaClient, home: Path, fiji: dict[str, str]) -> None:
         home.write_text("a file")

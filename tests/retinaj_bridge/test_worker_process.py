@@ -187,6 +187,17 @@ class TestFile:
         assert mode(home / NAME) == 0o600
 
     @posix
+    def test_a_link_where_it_is_written_leads_nowhere(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("secrets.token_hex", lambda size: "guessed")
+        (tmp_path / "victim").write_text("kept")
+        (private_folder() / f".{NAME}-guessed").symlink_to(tmp_path / "victim")
+        with pytest.raises(OSError, match="exists"):
+            self.FILE.write(home)
+        assert (tmp_path / "victim").read_text() == "kept"
+
+    @posix
     def test_a_link_in_the_place_of_the_lock(self, home: Path, tmp_path: Path) -> None:
         (private_folder() / "worker.lock").symlink_to(tmp_path / "victim")
         assert worker.main([]) == 1

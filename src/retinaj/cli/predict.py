@@ -63,7 +63,7 @@ def predict(
     say(f"{boxes} boxes on {len(outcomes) - len(failed)} images{earlier}, in {output}.")
     full = [outcome.source for outcome in outcomes if outcome.full]
     if full:
-        say(f"Warning: on {len(full)} images, such as {full[0].name}, there are {limit_words(detector)}.")
+        say(f"Warning: on {len(full)} images, such as {full[0].name}, a pass found {limit_words(detector)}.")
     if failed:
         for outcome in failed:
             say(f"Failed: {outcome.error}")

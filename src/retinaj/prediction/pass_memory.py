@@ -7,19 +7,26 @@ from retinaj.network.config import BackboneName, NetworkConfig
 # What a pass may take: half of a laptop of 8 GB. A number, and not a share of what is free at the time: where tiles begin must
 # not depend on what else runs.
 PASS_BYTES = 4 * 2**30
-# For each pixel that the network sees, with levels from P2 and a pyramid 64 channels wide, on TensorFlow; ONNX Runtime needs
-# less. Measured by benchmarks/detection_memory.py, and rounded up to whole tens.
+# For each pixel that the network sees, on TensorFlow (ONNX Runtime needs less), with levels from P2 and a pyramid 64 channels
+# wide: what benchmarks/detection_memory.py printed, rounded up to whole tens.
 _BYTES_PER_PIXEL: dict[BackboneName, int] = {
-    "light_small": 120,
+    "light_small": 110,
     "light": 130,
     "light_large": 130,
     "resnet50": 260,
     "resnet101": 260,
     "resnet152": 260,
-    "densenet121": 280,
+    "mobilenet_v1": 310,
+    "mobilenet_v2": 330,
+    "mobilenet_v3_small": 120,
+    "mobilenet_v3_large": 270,
+    "densenet121": 350,
+    "efficientnet_v2_b0": 160,
     "convnext_tiny": 820,
 }
 _PYRAMID_WIDTH = 64
+# For each further channel of the pyramid.
+_BYTES_PER_CHANNEL = 1.4
 
 
 def pass_pixels(network: NetworkConfig | None) -> int:
@@ -27,9 +34,13 @@ def pass_pixels(network: NetworkConfig | None) -> int:
 
     Args:
         network: None stands for a detector that RetinaJ did not train, which is taken to need as much as the hungriest.
+
+    >>> 5700**2 < pass_pixels(NetworkConfig(num_classes=1)) < 5800**2
+    True
     """
     hungriest = max(_BYTES_PER_PIXEL.values())
     if network is None:
         return PASS_BYTES // hungriest
-    needed = _BYTES_PER_PIXEL.get(network.backbone, hungriest)
-    return PASS_BYTES // needed * network.downsampling**2
+    wider = max(network.pyramid_width - _PYRAMID_WIDTH, 0)
+    needed = _BYTES_PER_PIXEL.get(network.backbone, hungriest) + _BYTES_PER_CHANNEL * wider
+    return int(PASS_BYTES / needed) * network.downsampling**2

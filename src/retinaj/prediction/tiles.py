@@ -77,8 +77,7 @@ def find_objects(
     if not image.size:
         raise RetinaJError(f"The image has no pixels: its size is {dict(image.sizes)}.")
     planes = [(t, z) for t in range(image.sizes.get("t", 1)) for z in range(image.sizes.get("z", 1))]
-    network = None if detector.record is None else detector.record.network
-    grid = Tiling.of(network).cut(image.sizes["y"], image.sizes["x"], tiles)
+    grid = Tiling.of(detector.record).cut(image.sizes["y"], image.sizes["x"], tiles)
     count = _Count(len(grid.tiles) * len(planes), progress)
     parts: list[Boxes] = []
     limit = 0.0

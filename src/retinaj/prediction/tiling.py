@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from retinaj.errors import RetinaJError
+from retinaj.model_folder import ModelRecord
 from retinaj.network.anchors import anchor_sizes
-from retinaj.network.config import NetworkConfig
 from retinaj.prediction.pass_memory import pass_pixels
 from retinaj.prediction.tile_grid import Grid
 
@@ -39,21 +39,24 @@ class Tiling:
     pass_pixels: int
 
     @classmethod
-    def of(cls, network: NetworkConfig | None) -> Tiling:
-        """From the strides and the largest anchors of a network; None stands for a detector that RetinaJ did not train.
+    def of(cls, record: ModelRecord | None) -> Tiling:
+        """From the strides, the largest anchors and the training windows of a model; None stands for a detector that RetinaJ
+        did not train.
 
-        >>> tiling = Tiling.of(NetworkConfig(num_classes=1, downsampling=2))
+        >>> tiling = Tiling.of(None)
         >>> tiling.multiple, tiling.margin, tiling.overlap
-        (64, 128, 832)
+        (64, 128, 640)
         """
-        if network is None:
+        if record is None:
             multiple, largest = _FOREIGN_STRIDE, float(_FOREIGN_LARGEST)
         else:
+            network = record.network
             anchor = float(anchor_sizes(network.anchors, network.anchors.max_level).max())
-            multiple, largest = network.stride, _LARGER * network.downsampling * anchor
+            # Of an object larger than its windows a model has only seen parts.
+            multiple, largest = network.stride, network.downsampling * min(_LARGER * anchor, record.training.window)
         margin = _MARGIN_CELLS * multiple
         overlap = math.ceil((largest + 2 * margin) / multiple) * multiple
-        return cls(multiple, margin, overlap, pass_pixels(network))
+        return cls(multiple, margin, overlap, pass_pixels(None if record is None else record.network))
 
     @property
     def shortest(self) -> int:

@@ -180,7 +180,10 @@ def _limits(training: Dataset, validation: Dataset, log: Callable[[str], None]) 
     most = max(len(sample.boxes) for sample in (*training.samples, *validation.samples))
     detections = min(max(_FEWEST_DETECTIONS, -(-2 * most // 100) * 100), _MOST_DETECTIONS)
     if most > detections:
-        log(f"Warning: an image has {most} boxes, but a model reports {detections} at most. Cut such images into parts.")
+        log(
+            f"Warning: an image has {most} boxes, but a model reports {detections} at most in one pass. Images that are too "
+            "large for one pass are searched in tiles, each of which may have as many; search others with --tiles."
+        )
     return detections, min(3 * detections + 200, _MOST_CANDIDATES)
 
 

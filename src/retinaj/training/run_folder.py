@@ -8,6 +8,7 @@ import logging
 import shutil
 from pathlib import Path
 
+import xarray as xr
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from retinaj.dataset import Dataset, Sample
@@ -22,6 +23,8 @@ LOG_FILE = "training.log"
 HISTORY_FILE = "history.csv"
 # A sample should show objects, at least as many as the zoo's test of a package is told by.
 _SAMPLE_OBJECTS = 5
+# Of a larger image, in pixels, a square around an object is kept: it goes into every package of the model.
+_LARGEST_SAMPLE, _SAMPLE_SIDE = 4096 * 4096, 2048
 
 
 class Run(BaseModel):
@@ -116,20 +119,34 @@ def require_same_images(run: Run, training: Dataset, validation: Dataset, folder
 def save_sample(folder: Path, samples: tuple[Sample, ...]) -> Sample:
     """Keep a copy of one image, to make the model's test and cover from when it is packaged.
 
-    Of the images with at least five objects the one with the fewest is taken: its detections are the least crowded.
+    Of the images with at least five objects the one with the fewest is taken: its detections are the least crowded. Of an image
+    larger than 4096 x 4096 pixels, 2048 x 2048 of them around an object are kept.
     """
     enough = [sample for sample in samples if len(sample.boxes) >= _SAMPLE_OBJECTS]
     chosen = min(enough, key=lambda s: len(s.boxes)) if enough else max(samples, key=lambda s: len(s.boxes))
-    as_it_is = chosen.plane is None and chosen.choice == AS_STORED and chosen.image_path.is_file()
+    header = chosen.choice.header(chosen.image_path)
+    large = header.width * header.height > _LARGEST_SAMPLE
+    as_it_is = chosen.plane is None and chosen.choice == AS_STORED and chosen.image_path.is_file() and not large
     target = folder / TRAINING_FOLDER / f"sample{chosen.image_path.suffix.lower() if as_it_is else '.tif'}"
     with atomic_path(target) as temporary:
         if as_it_is:
             shutil.copyfile(chosen.image_path, temporary)
         else:  # the plane and the channels that the model sees
-            write_plane(temporary, chosen.read())
+            write_plane(temporary, _around_an_object(chosen) if large else chosen.read())
     note = {"file": target.name, "source": chosen.image_path.name if chosen.plane is None else chosen.name}
     write_text(folder / TRAINING_FOLDER / "sample.json", json.dumps(note, indent=2) + "\n")
     return chosen
+
+
+def _around_an_object(sample: Sample) -> xr.DataArray:
+    """A square of a large image with an object in its middle, or as near to it as the image goes."""
+    image, boxes = sample.open(), sample.boxes.xyxy
+    places: dict[str, slice] = {}
+    for axis, low, high in (("x", 0, 2), ("y", 1, 3)):
+        centre = int((boxes[len(boxes) // 2, low] + boxes[len(boxes) // 2, high]) / 2) if len(boxes) else image.sizes[axis] // 2
+        first = min(max(centre - _SAMPLE_SIDE // 2, 0), max(image.sizes[axis] - _SAMPLE_SIDE, 0))
+        places[axis] = slice(first, first + _SAMPLE_SIDE)
+    return image.isel(places).compute()
 
 
 def open_log(folder: Path) -> logging.Logger:

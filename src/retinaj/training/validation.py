@@ -69,7 +69,7 @@ class Validator:
         loss, rows = self._step(image.image, image.targets.label, image.targets.boxes)
         tile = image.tile
         boxes = self._boxes(rows).clipped(tile.right - tile.left, tile.bottom - tile.top)
-        return loss, boxes.moved(tile.left, tile.top)
+        return loss, boxes.select(boxes.area > 0).moved(tile.left, tile.top)  # as `Detector` does it: none in the padding
 
     def _boxes(self, rows: NDArray[np.float32]) -> Boxes:
         rows = rows[rows[:, 4] > 0]

@@ -39,7 +39,7 @@ class ValidationImage:
 def validation_grid(sample: Sample, record: ModelRecord, store: ImageStore) -> Grid:
     """The tiles in which prediction would search an image."""
     width, height = store.size(sample)
-    return Tiling.of(record.network).cut(height, width, "auto")
+    return Tiling.of(record).cut(height, width, "auto")
 
 
 def validation_images(samples: tuple[Sample, ...], record: ModelRecord, store: ImageStore) -> Iterator[ValidationImage]:

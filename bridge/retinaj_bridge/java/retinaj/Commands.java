@@ -61,18 +61,30 @@ public final class Commands {
     }
 
     private static void addToMenu(Map<String, String> commands, ImageJ window) {
-        Menu submenu = new Menu("RetinaJ");
-        for (String command : commands.keySet()) {
-            MenuItem item = new MenuItem(command);
-            item.addActionListener(window);
-            submenu.add(item);
-        }
         MenuBar bar = Menus.getMenuBar();
         for (int at = 0; at < bar.getMenuCount(); at++) {
             if (bar.getMenu(at).getLabel().equals("Plugins")) {
-                bar.getMenu(at).add(submenu);
+                Menu submenu = submenu(bar.getMenu(at));
+                for (String command : commands.keySet()) {
+                    MenuItem item = new MenuItem(command);
+                    item.addActionListener(window);
+                    submenu.add(item);
+                }
             }
         }
+    }
+
+    /** RetinaJ's part of the menu, made if there is none. */
+    private static Menu submenu(Menu plugins) {
+        for (int at = 0; at < plugins.getItemCount(); at++) {
+            MenuItem item = plugins.getItem(at);
+            if (item instanceof Menu && item.getLabel().equals("RetinaJ")) {
+                return (Menu) item;
+            }
+        }
+        Menu submenu = new Menu("RetinaJ");
+        plugins.add(submenu);
+        return submenu;
     }
 
     /** The commands and their classes, as plugins.config tells them to ImageJ. */

@@ -7,6 +7,7 @@ import ij.gui.Roi;
 import ij.macro.Interpreter;
 import ij.plugin.frame.RoiManager;
 import java.awt.GraphicsEnvironment;
+import java.lang.reflect.Field;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -15,6 +16,7 @@ final class Entries {
     /** What ImageJ's ROI files can hold. */
     private static final int LOWEST = -5_000;
     private static final int HIGHEST = 60_536;
+    private static final int MOST_GROUPS = 255;
 
     private Entries() {}
 
@@ -34,7 +36,7 @@ final class Entries {
             Roi roi = new Roi(box.xMin, box.yMin, box.width(), box.height());
             // A group has a colour of its own, which wins when a ROI is saved and opened again: so none, unless asked for.
             if (options.groups) {
-                roi.setGroup(Math.min(box.label + 1, 255));
+                setGroup(roi, Math.min(box.label + 1, MOST_GROUPS));
             } else if (roi.getGroup() > 0) {
                 roi.setGroup(0); // the user's default
             }
@@ -49,6 +51,17 @@ final class Entries {
             rois.add(roi);
         }
         return rois;
+    }
+
+    /** Sets the group alone. ImageJ's own way also looks for the group's colour, and complains in the log where it has none. */
+    private static void setGroup(Roi roi, int group) {
+        try {
+            Field field = Roi.class.getDeclaredField("group");
+            field.setAccessible(true);
+            field.setInt(roi, group);
+        } catch (ReflectiveOperationException | RuntimeException error) {
+            roi.setGroup(group); // an ImageJ that keeps it elsewhere
+        }
     }
 
     /** Puts a ROI on its plane, in the way in which ImageJ shows it there. */
@@ -76,6 +89,11 @@ final class Entries {
 
     /** Adds ROIs behind those that are there, or instead of them. */
     static void addTo(RoiManager manager, List<Roi> rois, ImagePlus image, boolean replace) {
+        boolean shown = IJ.getInstance() != null && !Interpreter.isBatchMode();
+        Roi selection = image.getRoi();
+        if (shown) {
+            manager.runCommand(image, "Show None"); // or it would draw all that it has anew for each that it gets
+        }
         if (replace) {
             manager.reset();
         }
@@ -89,8 +107,11 @@ final class Entries {
                 manager.getRoi(before + at).setPosition(0); // on all slices; the manager took it to be on the current one
             }
         }
-        if (IJ.getInstance() != null && !Interpreter.isBatchMode()) {
+        if (shown) {
             manager.runCommand(image, "Show All");
+            if (selection != null) {
+                image.setRoi(selection); // which that has taken away
+            }
         }
     }
 

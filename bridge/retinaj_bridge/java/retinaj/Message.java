@@ -110,11 +110,19 @@ final class Message {
         out.flush();
     }
 
-    static Message read(DataInputStream in) throws IOException {
+    /**
+     * @param mostBytes how large it may be: memory is taken for what a message announces
+     * @throws IOException if what comes is not a message, or a larger one
+     */
+    static Message read(DataInputStream in, int mostBytes) throws IOException {
         if (in.readInt() != MAGIC) {
             throw new IOException("the answer is not of a RetinaJ worker");
         }
-        long left = in.readInt() - 4L;
+        int total = in.readInt();
+        if (total > mostBytes) {
+            throw new IOException("the answer has " + total + " bytes");
+        }
+        long left = total - 4L;
         int count = in.readInt();
         if (count < 0 || count > MOST_FIELDS) {
             throw new IOException("the answer has " + count + " fields");

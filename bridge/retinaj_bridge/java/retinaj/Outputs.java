@@ -21,12 +21,12 @@ final class Outputs {
                 file.commit();
             }
         }
+        Overlay mine = options.replace ? null : image.getOverlay(); // without a display, the ROI Manager may show its own there
         if (manager != null) {
             Entries.addTo(manager, rois, image, options.replace);
         }
         if (options.outputs.contains(DetectOptions.Output.OVERLAY)) {
-            Overlay overlay = options.replace ? null : image.getOverlay();
-            Entries.addTo(overlay == null ? new Overlay() : overlay, rois, image);
+            Entries.addTo(mine == null ? new Overlay() : mine, rois, image);
         }
         if (options.outputs.contains(DetectOptions.Output.TABLE)) {
             Tables.addBoxes(found, image, options);

@@ -6,9 +6,11 @@ import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.Paths;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipal;
 import java.util.Set;
 
 /** Folders and files that only their user can read, where the file system knows users. */
@@ -46,10 +48,19 @@ final class PrivateFolder {
         if (rights.contains(PosixFilePermission.GROUP_WRITE) || rights.contains(PosixFilePermission.OTHERS_WRITE)) {
             return false;
         }
-        // Who one is, is whom one's files belong to: names of users differ from that in containers and in domains.
-        Path mine = Files.createTempFile(file.getParent(), ".own", "");
+        return Files.getOwner(file, LinkOption.NOFOLLOW_LINKS).equals(ownUser(file.getParent()));
+    }
+
+    /** Whom one's files belong to: names of users differ from that in containers and in domains. */
+    private static UserPrincipal ownUser(Path folder) throws IOException {
+        Path mine;
         try {
-            return Files.getOwner(file, LinkOption.NOFOLLOW_LINKS).equals(Files.getOwner(mine));
+            mine = Files.createTempFile(folder, ".own", "");
+        } catch (IOException error) { // a full disk, on which a worker that runs can be used all the same
+            return Files.getOwner(Paths.get(System.getProperty("user.home")));
+        }
+        try {
+            return Files.getOwner(mine);
         } finally {
             Files.delete(mine);
         }

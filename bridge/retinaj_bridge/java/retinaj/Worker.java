@@ -22,12 +22,15 @@ import java.security.MessageDigest;
  * canceled by closing the connection.
  */
 final class Worker implements Closeable {
-    private static final int CONNECT_MILLISECONDS = 5_000;
+    private static final int CONNECT_MILLISECONDS = 10_000;
     /** A first start after an update compiles Python's files, and a virus scanner looks at each. */
     private static final int START_SECONDS = 120;
     private static final int START_PAUSE_MILLISECONDS = 30;
     /** The worker reports several times a second, also while it computes: such a silence means that it hangs. */
     private static final int SILENCE_MILLISECONDS = 60_000;
+
+    /** Until it has proved that it is the worker, it may be any program. */
+    private static final int MOST_HELLO_BYTES = 10_000;
 
     private final Socket socket;
     private final DataInputStream in;
@@ -117,7 +120,7 @@ final class Worker implements Closeable {
             socket.setSoTimeout(CONNECT_MILLISECONDS);
             Worker worker = new Worker(socket);
             Message hello = new Message().put("token", file.token).put("version", Build.VERSION);
-            byte[] proof = worker.exchange("hello", hello, progress).bytes("proof");
+            byte[] proof = worker.exchange("hello", hello, MOST_HELLO_BYTES, progress).bytes("proof");
             if (!file.proof.isEmpty() && !MessageDigest.isEqual(proof, file.proof.getBytes(StandardCharsets.UTF_8))) {
                 throw new IOException("another program listens there");
             }
@@ -140,7 +143,7 @@ final class Worker implements Closeable {
      */
     Message call(String verb, Message request, Progress progress) throws RetinaJException, CanceledException {
         try {
-            return exchange(verb, request, progress);
+            return exchange(verb, request, Integer.MAX_VALUE, progress);
         } catch (SocketTimeoutException error) {
             close();
             throw new RetinaJException("RetinaJ's worker has not answered for a minute. Run the command again.", error);
@@ -153,11 +156,11 @@ final class Worker implements Closeable {
         }
     }
 
-    private Message exchange(String verb, Message request, Progress progress)
+    private Message exchange(String verb, Message request, int mostBytes, Progress progress)
             throws IOException, RetinaJException, CanceledException {
         request.put("verb", verb).write(out);
         while (true) {
-            Message answer = Message.read(in);
+            Message answer = Message.read(in, mostBytes);
             switch (answer.text("kind")) {
                 case "result":
                     return answer;

@@ -93,6 +93,7 @@ final class WorkerProcess {
             command.add("--idle-minutes=" + idleMinutes);
         }
         builder.environment().put("RETINAJ_HOME", folder.toString());
+        builder.environment().remove("PYTHONHOME"); // of another Python, which this one would not survive
         // Not Fiji's folder, which could not be moved on Windows as long as the worker runs.
         builder.directory(folder.toFile());
         builder.redirectErrorStream(true);
