@@ -173,6 +173,19 @@ def test_a_machine_that_does_not_come_is_named() -> None:
     assert said == [f"Machine 1 of 2, localhost:{ports[0]}. Waiting for localhost:{ports[1]}: start the same command there."]
 
 
+def test_a_machine_that_has_gone_ends_the_program_whatever_it_waits_for() -> None:
+    gone = f"localhost:{two_free_ports()[0]}"
+    program = (
+        "import time; from retinaj.training import cluster\n"
+        "cluster._WATCHED, cluster._PATIENCE = 0.05, 0.2\n"
+        f"with cluster.watched(cluster.Cluster(({gone!r}, 'localhost:1'), 1)): time.sleep(60)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, text=True, capture_output=True, timeout=SECONDS)
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(f"with --resume on all machines. It was {gone}.\n")
+
+
 def test_a_port_that_is_taken_is_told() -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]

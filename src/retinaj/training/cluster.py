@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,7 +17,11 @@ from retinaj.errors import RetinaJError
 VARIABLE = "TF_CONFIG"
 _EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 _MINUTES = 10.0
-_PAUSE, _CONNECTING = 0.2, 2.0  # seconds
+_PAUSE, _CONNECTING, _WATCHED, _PATIENCE = 0.2, 2.0, 2.0, 20.0  # seconds
+LOST = (
+    "Another machine of this run has ended or cannot be reached any more; its own last lines say why. To go on, give the same "
+    "command with --resume on all machines."
+)
 _ROLES = ("chief", "worker")  # in the order in which TensorFlow counts them
 
 
@@ -120,6 +125,35 @@ def meet(cluster: Cluster, say: Callable[[str], None], minutes: float = _MINUTES
                     f"{', '.join(missing)}. Start the same command there, and let the firewalls pass these ports."
                 )
             time.sleep(_PAUSE)
+
+
+@contextmanager
+def watched(cluster: Cluster | None) -> Generator[None]:
+    """End this program when another machine cannot be reached for 20 seconds within the block.
+
+    TensorFlow notices most deaths at once and raises an error, but not that of a first machine that ends in good order: the
+    others wait for it in its C++ code, which neither an exception nor Ctrl-C reaches.
+    """
+    if cluster is None:
+        yield
+        return
+    done = threading.Event()
+    threading.Thread(target=_watch, args=(cluster, done), daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _watch(cluster: Cluster, done: threading.Event) -> None:
+    others = [address for index, address in enumerate(cluster.addresses) if index != cluster.index]
+    seen = dict.fromkeys(others, time.monotonic())
+    while not done.wait(_WATCHED):
+        seen |= {address: time.monotonic() for address in others if _answers(address)}
+        gone = [address for address in others if time.monotonic() - seen[address] > _PATIENCE]
+        if gone and not done.is_set():
+            os.write(2, f"Error: {LOST} It was {', '.join(gone)}.\n".encode())
+            os._exit(1)
 
 
 def _listening(address: str) -> socket.socket:

@@ -18,12 +18,7 @@ from numpy.typing import NDArray
 from retinaj.counting import counted
 from retinaj.errors import RetinaJError
 from retinaj.network.untyped import tf
-from retinaj.training.cluster import Cluster, meet, this_cluster, without_cluster
-
-_LOST = (
-    "Another machine of this run has ended or cannot be reached any more; its own last lines say why. To go on, give the same "
-    "command with --resume on all machines."
-)
+from retinaj.training.cluster import LOST, Cluster, meet, this_cluster, watched, without_cluster
 
 
 class Replicas:
@@ -36,7 +31,7 @@ class Replicas:
     """
 
     def __init__(self, strategy: Any = None, cluster: Cluster | None = None) -> None:
-        self._strategy = strategy
+        self._strategy, self._cluster = strategy, cluster
         self.count: int = 1 if strategy is None else strategy.num_replicas_in_sync
         self.machines = len(cluster.addresses) if cluster else 1
         self.machine = cluster.index if cluster else 0
@@ -142,13 +137,14 @@ class Replicas:
     def lost(self, error: Exception) -> RetinaJError | None:
         """What to tell the user of an error that came of another machine's end; None of any other error."""
         gone = isinstance(error, tf.errors.UnavailableError) or "ollective ops is aborted" in str(error)
-        return RetinaJError(_LOST) if self.machines > 1 and gone else None
+        return RetinaJError(LOST) if self.machines > 1 and gone else None
 
     @contextmanager
     def explained(self) -> Generator[None]:
         """Another machine's end within the block is told as such."""
         try:
-            yield
+            with watched(self._cluster):
+                yield
         except tf.errors.OpError as error:
             lost = self.lost(error)
             if lost is None:
