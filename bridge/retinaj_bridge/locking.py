@@ -15,12 +15,13 @@ _SECONDS_BETWEEN_TRIES = 0.05
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, seconds: float) -> Generator[None]:
+def locked(path: Path, *, seconds: float, busy: str) -> Generator[None]:
     """Hold the lock that the file `path` stands for. The system releases it however the process ends.
 
     Args:
         path: made if it is not there; its content does not matter.
         seconds: how long to wait for another process.
+        busy: what the user is told if that was not enough.
 
     Raises:
         RetinaJError: if another process holds it for longer.
@@ -31,10 +32,7 @@ def locked(path: Path, *, seconds: float) -> Generator[None]:
         until = time.monotonic() + seconds
         while not _try_lock(handle):
             if time.monotonic() > until:
-                raise RetinaJError(
-                    "Another worker of RetinaJ has been starting for a minute without coming to an end: end it (a process "
-                    "python -m retinaj_bridge.worker), or start the computer anew."
-                )
+                raise RetinaJError(busy)
             time.sleep(_SECONDS_BETWEEN_TRIES)
         yield
     finally:

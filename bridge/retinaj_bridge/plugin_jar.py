@@ -16,6 +16,7 @@ from retinaj.files import atomic_path
 from retinaj.prediction.detector import DEFAULT_THRESHOLD
 from retinaj.user_folders import cache_folder
 from retinaj_bridge.jvm import java_executable, select_java
+from retinaj_bridge.maven_lock import maven_lock
 
 # ImageJ looks for plugins in jars whose name has an underscore.
 JAR_NAME = "RetinaJ_.jar"
@@ -89,7 +90,8 @@ def _jars(endpoint: str) -> list[Path]:
     import requests
 
     try:
-        environment = jgo.build(endpoint)
+        with maven_lock():
+            environment = jgo.build(endpoint)
     except Exception as error:
         reason = re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__
         if isinstance(error, requests.RequestException):

@@ -20,6 +20,7 @@ import scyjava
 from retinaj.errors import RetinaJError
 from retinaj_bridge.fonts import font_options
 from retinaj_bridge.jvm import java_class, select_java
+from retinaj_bridge.maven_lock import maven_lock
 from retinaj_bridge.plugin_jar import plugin_jar
 
 IMAGEJ = "net.imagej:ij:1.54p"
@@ -110,15 +111,18 @@ def _start_embedded(jar: Path, *, window: bool) -> None:
     logger = logging.getLogger("jgo")
     level, _ = logger.level, logger.setLevel(logging.ERROR)
     try:
-        scyjava.start_jvm([*config.get_options(), *options])
+        with maven_lock():
+            scyjava.start_jvm([*config.get_options(), *options])
+            if window:
+                java_class("ij.IJ")  # Java opens a jar when it needs it
+            else:
+                java_class("net.imagej.patcher.LegacyInjector").preinit()
     except Exception as error:
         config.endpoints[:] = known_endpoints
         config.get_repositories().update(known_repositories)
         raise RetinaJError(_embedded_failure(error)) from error
     finally:
         logger.setLevel(level)
-    if not window:
-        java_class("net.imagej.patcher.LegacyInjector").preinit()
 
 
 def _embedded_failure(error: Exception) -> str:

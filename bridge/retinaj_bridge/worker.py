@@ -28,6 +28,10 @@ from retinaj_bridge.worker_file import WorkerFile, read_worker_file
 IDLE_MINUTES = 15.0
 # Another one may be starting meanwhile, on a computer whose disk is slow.
 _SECONDS_FOR_ANOTHER = 60.0
+_BUSY = (
+    "Another worker of RetinaJ has been starting for a minute without coming to an end: end it (a process "
+    "python -m retinaj_bridge.worker), or start the computer anew."
+)
 _SECONDS_BETWEEN_LOOKS = 1.0
 # How long one lives on that nobody finds any more, because its file is gone or another's.
 _SECONDS_UNFINDABLE = 60.0
@@ -65,7 +69,7 @@ def run_worker(folder: Path, *, idle_seconds: float) -> None:
         OSError: if the file cannot be written.
     """
     told = threading.Event()
-    with locked(folder / "worker.lock", seconds=_SECONDS_FOR_ANOTHER):
+    with locked(folder / "worker.lock", seconds=_SECONDS_FOR_ANOTHER, busy=_BUSY):
         if _runs_already(folder):
             return
         # Imported here: what takes a second to import is not needed to find that another one runs.
