@@ -292,12 +292,12 @@ class TestFolder:
 
 def test_a_lock_is_waited_for_and_told(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with locked(path, seconds=1):
+    with locked(path, seconds=1, busy="busy"):
         begun = time.monotonic()
-        with pytest.raises(RetinaJError, match="has been starting for a minute"), locked(path, seconds=0.2):
+        with pytest.raises(RetinaJError, match="busy"), locked(path, seconds=0.2, busy="busy"):
             pass
         assert time.monotonic() - begun >= 0.2
-    with locked(path, seconds=0):
+    with locked(path, seconds=0, busy="busy"):
         pass
 
 
