@@ -84,7 +84,7 @@ public final class ExportAnnotations implements PlugIn {
         dialog.addCheckbox("This image has no objects", typed.has("empty"));
         dialog.addHelp(Help.forDialog("annotations"));
         dialog.showDialog();
-        if (dialog.wasCanceled()) {
+        if (!dialog.wasOKed()) { // wasCanceled would also cancel whatever macro runs meanwhile
             throw new CanceledException();
         }
         DialogTexts texts = new DialogTexts(dialog);

@@ -49,7 +49,7 @@ final class FolderDialog {
         dialog.addCheckbox("Show the contact sheet at the end", typed.has("show"));
         dialog.addHelp(Help.forDialog("folder"));
         dialog.showDialog();
-        if (dialog.wasCanceled()) {
+        if (!dialog.wasOKed()) { // wasCanceled would also cancel whatever macro runs meanwhile
             throw new CanceledException();
         }
         DialogTexts texts = new DialogTexts(dialog);

@@ -51,7 +51,7 @@ public final class ModelInfo implements PlugIn {
         RecentModels.addTo(dialog, "Model", Prefs.get("retinaj.model", ""));
         dialog.addHelp(Help.forDialog("info"));
         dialog.showDialog();
-        if (dialog.wasCanceled()) {
+        if (!dialog.wasOKed()) { // wasCanceled would also cancel whatever macro runs meanwhile
             throw new CanceledException();
         }
         String model = MacroOptions.absolute(new DialogTexts(dialog).next());

@@ -52,7 +52,7 @@ final class RetrainDialog {
         dialog.addDirectoryField("New model (empty: the next number)", typed.text("output", ""), COLUMNS);
         dialog.addHelp(Help.forDialog("retrain"));
         dialog.showDialog();
-        if (dialog.wasCanceled()) {
+        if (!dialog.wasOKed()) { // wasCanceled would also cancel whatever macro runs meanwhile
             throw new CanceledException();
         }
         DialogTexts texts = new DialogTexts(dialog);
