@@ -84,6 +84,7 @@ def notes(running_imagej: object, display: str, folder: Path, repository: Path) 
         env=os.environ
         | {
             "DISPLAY": display,
+            "RETINAJ_HOME": str(folder / ".retinaj"),  # other tests have used models, too
             "WINDOW_MANAGER": "yes" * has_window_manager(),
             "DETECT_FOLDER": str(repository / "macros" / "detect_folder.ijm"),
             "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]),
