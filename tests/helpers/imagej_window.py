@@ -20,7 +20,7 @@ from typing import Any
 
 import jpype
 
-PATIENCE = 60.0  # seconds; windows come up within one, save on a busy machine
+PATIENCE = 120.0  # seconds; windows come up within one, save on a busy machine
 
 
 class User:

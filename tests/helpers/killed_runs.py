@@ -24,7 +24,6 @@ import retinaj.files
 import retinaj.training.train
 from retinaj.cli import app
 from retinaj.network.untyped import tf
-from retinaj.training.budget import Pace
 from retinaj.training.console import TrainingConsole
 from retinaj.training.trainer import Trainer
 
@@ -41,14 +40,14 @@ def die(*_: object) -> None:
 
 def before_renaming(name: str) -> None:
     """Die when the file `name` is written, but not in its place yet."""
-    real = retinaj.files._replace
+    real = retinaj.files.replace_file
 
     def replace(temporary: Path, target: Path) -> None:
         if target.name == name:
             die()
         real(temporary, target)
 
-    retinaj.files._replace = replace
+    retinaj.files.replace_file = replace
 
 
 def in_epoch_two() -> None:
@@ -101,7 +100,7 @@ def main() -> None:
     images, annotations, output, seconds = sys.argv[1:]
     # Steps that are not compiled take the same arithmetic, and no seconds to compile in each process.
     tf.config.run_functions_eagerly(True)
-    Trainer._measure = lambda _: Pace(step=1, validation=1)
+    Trainer._measure = lambda _: (1.0, 1.0)
     words = ["train", images, annotations, *OPTIONS.split()]
     whole, killed = Path(output) / "whole", Path(output) / "killed"
     timer = threading.Timer(float(seconds), die)

@@ -27,8 +27,8 @@ from retinaj.network.nms import ROUNDS, greedy_nms
 from retinaj.network.retinanet import build_network, flatten_levels
 from retinaj.network.targets import BACKGROUND, IGNORED, assign_atss, assign_by_iou
 from retinaj.network.untyped import keras
-from retinaj.training.data import average_down, pad_to_multiple
 from retinaj.training.freezing import freeze
+from retinaj.training.image_store import average_down, pad_to_multiple
 from retinaj.training.settings import TrainingSettings
 
 ANCHORS = AnchorConfig(min_level=3, max_level=5, base=2.0)

@@ -29,8 +29,8 @@ from retinaj.training.train import train
 # Batches of five are shared as two and three windows. Hard images ask for the loss of each image of each share. With Adam, what
 # is rounding in a gradient near zero would be a whole step.
 SETTINGS = TrainingSettings(
-    epochs=2, windows_per_epoch=15, batch_size=5, pyramid_width=16, window=64, warmup_steps=2, downsampling=1, levels=(3, 4),
-    optimizer="sgd", learning_rate=0.01, hard_images=1.0, clip_norm=1.0,
+    backbone="light_small", epochs=2, windows_per_epoch=15, batch_size=5, pyramid_width=16, window=64, warmup_steps=2,
+    downsampling=1, levels=(3, 4), optimizer="sgd", learning_rate=0.01, hard_images=1.0, clip_norm=1.0,
 )  # fmt: skip
 HELPER = Path(__file__).parents[1] / "helpers" / "train_together.py"
 SECONDS = 500  # a machine that is busy with other things takes many times what a quiet one does
