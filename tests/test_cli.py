@@ -111,7 +111,7 @@ def test_predict_goes_on_past_an_unreadable_image_and_says_so(data: tuple[Path, 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a process can catch")
 def test_polite_kill_leaves_a_model_that_resumes(data: tuple[Path, Path], tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    words = ("train", *map(str, data), "--output", str(folder), *QUICK[2:])
+    words = ("train", *map(str, data), "--output", str(folder), *QUICK[2:], "--windows-per-epoch", "400")
     process = subprocess.Popen([sys.executable, "-m", "retinaj", *words, "--epochs", "3"], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 240
     state = folder / "training" / "state.npz"

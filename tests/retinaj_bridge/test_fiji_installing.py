@@ -193,10 +193,14 @@ def test_the_commands(fiji: FijiFolder) -> None:
     done = run.invoke(app, ["fiji", "install", str(fiji.path)])
     assert f"in place of version {__version__}" in done.output
     assert "Detect_folder.ijm was changed by somebody and stays as it is" in done.output
+    (fiji.plugins / "RetinaJ_old.jar").touch()
+    done = run.invoke(app, ["fiji", "install", str(fiji.path)])
+    assert "RetinaJ_old.jar is another copy of the commands" in done.output.replace("\n", " ")
+    (fiji.plugins / "RetinaJ_old.jar").unlink()
     done = run.invoke(app, ["fiji", "uninstall", str(fiji.path)])
     assert done.exit_code == 0, done.output
     assert f"RetinaJ is no longer in {fiji.path}" in done.output
-    assert "Detect_folder.ijm is not RetinaJ's and stays" in done.output
+    assert "Detect_folder.ijm is not as RetinaJ installed it, and stays" in done.output
     done = run.invoke(app, ["fiji", "uninstall", str(fiji.path)])
     assert done.exit_code == 1
     assert done.output.startswith("Error: RetinaJ is not installed in ")

@@ -210,6 +210,10 @@ def test_an_image_without_objects_must_be_meant(run_macro: RunMacro, picture: Pa
         run_macro(f'open("{picture}");' + EXPORT.format(tmp_path / "set", ""))
     run_macro(f'open("{picture}");' + EXPORT.format(tmp_path / "set", "empty"))
     assert len(pascal_voc.read(tmp_path / "set" / "annotations" / "cell [ä].xml").boxes) == 0
+    draw = 'makeRectangle(5, 5, 9, 9); roiManager("add");'
+    with pytest.raises(RetinaJError, match=r"The option empty says that .* has no objects, but there are outlines of 1"):
+        run_macro(f'open("{picture}"); {draw}' + EXPORT.format(tmp_path / "other", "empty"))
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,13 @@ def test_few_images_and_classes_are_spoken_of(model: Path, dataset: GrowingDatas
     assert note("b").startswith("The model learns from 1 image and is checked on 1 image. New classes: debris.")
 
 
+def test_boxes_that_nobody_named_make_no_class(model: Path, dataset: GrowingDataset, stub: Trainings) -> None:
+    add(dataset, 1, ("object", "debris"))
+    with pytest.raises(RetinaJError, match=r"of the class 'object', which the model does not know.* to one of .*platelet"):
+        ask(retrain_verb(stub), model=model, dataset=dataset.folder)
+    assert not ask(trainings_verb(stub))["ids"]
+
+
 def test_a_process_that_dies_is_noticed_with_its_last_words(model: Path, dataset: GrowingDataset) -> None:
     trainings = Trainings(lambda folder: [sys.executable, "-c", "raise SystemExit('no memory left')"])
     ask(retrain_verb(trainings), model=model, dataset=dataset.folder)

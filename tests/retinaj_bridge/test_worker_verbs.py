@@ -374,6 +374,10 @@ class TestRecent:
         if os.name == "posix":
             assert (home / "recent.json").stat().st_mode & 0o777 == 0o600
 
+    def test_a_model_on_trial_is_not_remembered(self, model: Path) -> None:
+        ask("detect", model=str(model), trial="1", **plane(patches()))
+        assert ask("recent") == {"models": b"0", "names": b"0"}
+
     def test_models_that_do_not_open_are_not_remembered(self, tmp_path: Path) -> None:
         with pytest.raises(RetinaJError):
             ask("open", Models(), model=str(tmp_path))

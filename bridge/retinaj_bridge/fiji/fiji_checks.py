@@ -88,18 +88,29 @@ def check_plugin(fiji: FijiFolder) -> Finding:
     return good(what, f"version {manifest.version}")
 
 
-def check_leftovers(fiji: FijiFolder) -> Finding:
-    """Whether another installation of RetinaJ, or half of one, is in the way."""
-    folder = fiji.plugins / FOLDER
+def other_jars(fiji: FijiFolder) -> list[Path]:
+    """Copies of the plugin in a Fiji that `install` did not put there."""
+    ours = _ours(fiji.plugins / FOLDER)
+    jars = (path for path in _files(fiji.plugins, fiji.path / "jars") if re.fullmatch(r"(?i)retinaj.*\.jar", path.name))
+    return [path for path in jars if path not in ours]
+
+
+def _ours(folder: Path) -> set[Path]:
+    """What `install` put into RetinaJ's folder, as far as its list can be read."""
     try:
         manifest = read_manifest(folder)
     except RetinaJError:
-        manifest = None
-    ours = {folder / name for name in manifest.files} if manifest is not None else set[Path]()
-    jars = [path for path in _files(fiji.plugins, fiji.path / "jars") if re.fullmatch(r"(?i)retinaj.*\.jar", path.name)]
-    others = [path for path in jars if path not in ours]
+        return set()
+    return set() if manifest is None else {folder / name for name in manifest.files}
+
+
+def check_leftovers(fiji: FijiFolder) -> Finding:
+    """Whether another installation of RetinaJ, or half of one, is in the way."""
+    folder = fiji.plugins / FOLDER
+    ours = _ours(folder)
+    others = other_jars(fiji)
     if others:
-        advice = "Delete it: Fiji cannot tell which of two it shall run." if manifest is not None else "Delete it."
+        advice = "Delete it: Fiji cannot tell which of two it shall run." if ours else "Delete it."
         return problem("Leftovers", f"{', '.join(map(str, others))} was not put there by `retinaj fiji install`.", advice)
     unfinished = [path for path in _files(folder) if _UNFINISHED.fullmatch(path.name) and path not in ours]
     if unfinished:

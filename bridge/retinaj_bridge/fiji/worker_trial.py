@@ -68,6 +68,7 @@ def try_detection(client: Client) -> str:
             "model": str(package),
             "threshold": str(BRIGHT),
             "overlap": "",
+            "trial": "1",
             "type": "uint8",
             "shape": ",".join(map(str, image.shape)),
             "pixels": image.tobytes(),

@@ -14,9 +14,12 @@ from retinaj.prediction.tiling import parse_tiles
 from retinaj_bridge.models import Models, OpenedModel
 from retinaj_bridge.recent_models import remember_model
 from retinaj_bridge.server import Answer, Call, Verb
-from retinaj_bridge.verbs.checking import number_of, path_of, text_of
+from retinaj_bridge.verbs.checking import flag_of, number_of, path_of, text_of
 from retinaj_bridge.verbs.pixels import plane_of
 from retinaj_bridge.wire import Fields
+
+# How a user of the plugin asks for smaller tiles.
+TILES_IN_IMAGEJ = "Tiles in the dialog, or tiles=800 in a macro"
 
 
 def open_verb(models: Models) -> Verb:
@@ -38,9 +41,10 @@ def detect_verb(models: Models) -> Verb:
     """`detect`: one plane -> its boxes, highest score first.
 
     Request: model; identity, what `open` answered, if the model must still be the same; threshold; overlap (empty for the
-    model's own); tiles, which is auto, none or the side of a tile in pixels; and the pixels, see `plane_of`. Reports the tiles
-    that are done. Answer: what `open` answers, and xyxy float64 [n, 4], score float64 [n], label int32 [n], full ("1" if
-    objects may be missing because the model could not give more boxes), limit_words.
+    model's own); tiles, which is auto, none or the side of a tile in pixels; trial, "1" for a model that shall not be
+    remembered; and the pixels, see `plane_of`. Reports the tiles that are done. Answer: what `open` answers, and xyxy float64
+    [n, 4], score float64 [n], label int32 [n], full ("1" if objects may be missing because the model could not give more
+    boxes), limit_words.
     """
 
     def answer(fields: Fields, call: Call) -> Answer:
@@ -49,7 +53,7 @@ def detect_verb(models: Models) -> Verb:
         overlap = number_of(fields, "overlap", None)
         tiles = parse_tiles(text_of(fields, "tiles") or "auto")
         plane = plane_of(fields)
-        opened = _opened(models, path)
+        opened = _opened(models, path, remembered=not flag_of(fields, "trial"))
         if text_of(fields, "identity") not in ("", opened.identity):
             raise RetinaJError(f"The model {path} was changed while it was in use: run the command again.")
         detector = opened.detector
@@ -67,15 +71,16 @@ def detect_verb(models: Models) -> Verb:
             "score": np.ascontiguousarray(boxes.score, "<f8").tobytes(),
             "label": np.ascontiguousarray(boxes.label, "<i4").tobytes(),
             "full": "1" if found.is_full(threshold) else "0",
-            "limit_words": limit_words(detector),
+            "limit_words": limit_words(detector, TILES_IN_IMAGEJ),
         }
 
     return answer
 
 
-def _opened(models: Models, path: Path) -> OpenedModel:
+def _opened(models: Models, path: Path, *, remembered: bool = True) -> OpenedModel:
     opened = models.opened(path)
-    remember_model(opened.path, opened.detector.name)
+    if remembered:
+        remember_model(opened.path, opened.detector.name)
     return opened
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retinaj.annotations import read_annotations
+from retinaj.annotations.imagej_names import DEFAULT_CLASS
 from retinaj.annotations.writing import common_classes
 from retinaj.errors import RetinaJError
 from retinaj_bridge.growing_dataset import GrowingDataset
@@ -37,8 +38,9 @@ def retrain_verb(trainings: Trainings) -> Verb:
         minutes = number_of(fields, "minutes", DEFAULT_MINUTES)
         call.report(-1, f"looking at {model.name}")
         classes = _trainable_classes(model)
+        about = _about_classes(classes, dataset) if dataset.annotations.exists() else ""
         training, note = trainings.start(model, dataset, output, DEFAULT_MINUTES if minutes is None else minutes)
-        return {**_described([training]), "note": f"{note}{_about_classes(classes, dataset)}"}
+        return {**_described([training]), "note": note + about}
 
     return answer
 
@@ -101,9 +103,19 @@ def _trainable_classes(model: Path) -> tuple[str, ...]:
 
 
 def _about_classes(known: Sequence[str], dataset: GrowingDataset) -> str:
-    """Which classes the new model gains and loses; "" if none."""
+    """Which classes the new model gains and loses; "" if none.
+
+    Raises:
+        RetinaJError: if the class of ROIs without a name is new, which is nearly always an oversight.
+    """
     found = common_classes(read_annotations(dataset.annotations))
     new, lost = (sorted(set(a) - set(b)) for a, b in ((found, known), (known, found)))
+    if DEFAULT_CLASS in new:
+        raise RetinaJError(
+            f"Some boxes of the data set are of the class {DEFAULT_CLASS!r}, which the model does not know: so ROIs without a "
+            f"name of their own are called. Rename them in the ROI Manager, to one of {', '.join(known)}, and run the command "
+            "again with Replace ticked (in a macro: the option replace)."
+        )
     said = f" New classes: {', '.join(new)}." if new else ""
     if lost:
         said += f" The new model will not know the classes that no image of the data set has: {', '.join(lost)}."

@@ -26,6 +26,7 @@ Folder = Annotated[
 def install(fiji: Folder = None) -> None:
     """Put the commands and the example macros into a Fiji. An older version is replaced; files of others are left alone."""
     from retinaj_bridge.fiji.choosing import choose_fiji
+    from retinaj_bridge.fiji.fiji_checks import other_jars
     from retinaj_bridge.fiji.installing import install as install_into
 
     target = choose_fiji(fiji, command="retinaj fiji install", installed=False)
@@ -36,6 +37,8 @@ def install(fiji: Folder = None) -> None:
         say(f"Note: somebody had changed {name}; it is called {new} now.")
     for name in done.kept:
         say(f"Note: {done.folder / name} was changed by somebody and stays as it is; delete it to get the new one.")
+    for jar in other_jars(target):
+        say(f"Note: {jar} is another copy of the commands, which Fiji may take instead: move it away.")
     say(f'Restart Fiji, and choose Plugins > RetinaJ. If something does not work: retinaj fiji doctor "{target.path}"')
 
 
@@ -50,7 +53,7 @@ def uninstall(fiji: Folder = None) -> None:
     for name in done.kept:
         say(f"Note: {done.folder / name} was changed by somebody and stays.")
     for name in done.others:
-        say(f"Note: {done.folder / name} is not RetinaJ's and stays.")
+        say(f"Note: {done.folder / name} is not as RetinaJ installed it, and stays.")
 
 
 def status(fiji: Folder = None) -> None:

@@ -171,8 +171,13 @@ class Detector:
         return boxes.select(boxes.area > 0).by_score()
 
 
-def limit_words(detector: Detector) -> str:
-    """What a user is told about an image with as many boxes as the model can give, to follow "that is"."""
+def limit_words(detector: Detector, tiles: str = "--tiles of `retinaj predict`") -> str:
+    """What a user is told about an image with as many boxes as the model can give, to follow "that is".
+
+    Args:
+        detector: the model.
+        tiles: how the user asks for smaller tiles.
+    """
     if detector.record is not None:
         remedy = "train on some of them: a model gives twice as many boxes as its fullest image had"
     else:
@@ -182,7 +187,7 @@ def limit_words(detector: Detector) -> str:
         )
     return (
         f"{detector.max_detections} boxes, as many as the model can give in one pass, so that objects may be missing. Search "
-        f"such images in smaller tiles (--tiles of `retinaj predict`), or {remedy}"
+        f"such images in smaller tiles ({tiles}), or {remedy}"
     )
 
 

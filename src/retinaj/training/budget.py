@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from retinaj.counting import counted
+
 # Fewer say nothing, more only let a small set be learnt by heart; the best epoch is kept in any case.
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 200
 # Of the time that is planned with: other programs run, too.
@@ -34,3 +36,17 @@ class Pace:
         """
         fitting = int(_USED * minutes * 60 / self.epoch(steps))
         return min(max(fitting, FEWEST_EPOCHS), MOST_EPOCHS)
+
+    def words(self, epochs: int, minutes: float, steps: int) -> str:
+        """What a user is told about the epochs that were chosen for `minutes`.
+
+        >>> Pace(step=0.2, validation=4).words(25, 20, steps=200)
+        '25 epochs fit into 20 minutes on this machine; --epochs or --minutes asks for others.'
+        >>> Pace(step=0.2, validation=4).words(10, 1, steps=200)
+        'Not even 10 epochs, the fewest that are worth it, fit into 1 minute on this machine; --epochs asks for fewer.'
+        """
+        time = f"{minutes:g} minute{'s' * (minutes != 1)}"
+        if epochs * self.epoch(steps) > minutes * 60:
+            few = f"Not even {counted(epochs, 'epoch')}, the fewest that are worth it, fit into {time}"
+            return f"{few} on this machine; --epochs asks for fewer."
+        return f"{counted(epochs, 'epoch')} fit into {time} on this machine; --epochs or --minutes asks for others."

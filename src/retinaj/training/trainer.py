@@ -173,11 +173,7 @@ class Trainer:
             # Written down before the first step: a resumed run keeps to it, whatever the machine does by then.
             if self._replicas.leads:
                 save_run(self._output, self._run.model_copy(update={"record": self._record}))
-            fit = "fits" if epochs == 1 else "fit"
-            self._say(
-                f"{counted(epochs, 'epoch')} {fit} into {settings.minutes:g} minutes on this machine; --epochs or --minutes "
-                "asks for others."
-            )
+            self._say(pace.words(epochs, settings.minutes, steps))
         seconds = epochs * pace.epoch(steps)
         self._say(f"{counted(epochs, 'epoch')} will take about {duration(seconds)} ({pace.step:.3f} s a step).")
         return epochs

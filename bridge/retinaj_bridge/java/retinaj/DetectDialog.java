@@ -6,6 +6,7 @@ import ij.Prefs;
 import ij.gui.GenericDialog;
 import ij.gui.NonBlockingGenericDialog;
 import ij.io.FileInfo;
+import ij.util.Tools;
 import java.awt.Checkbox;
 import java.awt.Choice;
 import java.awt.TextField;
@@ -70,15 +71,21 @@ final class DetectDialog {
                 }
                 return options;
             } catch (RetinaJException error) {
-                IJ.showMessage(Detect.COMMAND, error.getMessage());
+                Failure.show(Detect.COMMAND, error.getMessage());
             }
         }
+    }
+
+    /** Where the slider's knob stands for what was typed last. */
+    private static double knob(String threshold) {
+        double value = Tools.parseDouble(threshold, Build.THRESHOLD);
+        return Math.min(Math.max(value, 0.01), 1.0);
     }
 
     private void build(MacroOptions typed) {
         RecentModels.addTo(dialog, "Model", typed.text("model", ""));
         texts.add("model");
-        dialog.addSlider("Threshold", 0.01, 1.0, Build.THRESHOLD, 0.01);
+        dialog.addSlider("Threshold", 0.01, 1.0, knob(typed.text("threshold", "")), 0.01);
         // As it was typed, so that a wrong number is quoted and explained in the same words as in a macro.
         ((TextField) dialog.getNumericFields().lastElement()).setText(typed.text("threshold", ""));
         addText("Overlap", "overlap", typed.text("overlap", USUAL_OVERLAP), 6);

@@ -68,7 +68,7 @@ public final class ExportAnnotations implements PlugIn {
                 Prefs.set("retinaj.classes", options.classes);
                 return typed.put("dataset", options.dataset);
             } catch (RetinaJException error) {
-                IJ.showMessage(COMMAND, error.getMessage());
+                Failure.show(COMMAND, error.getMessage());
             }
         }
     }

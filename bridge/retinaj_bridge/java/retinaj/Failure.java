@@ -83,9 +83,14 @@ final class Failure {
         }
     }
 
+    /** Shows a message that is not the end of a command: a dialog comes again after it. */
+    static void show(String command, String reason) {
+        IJ.showMessage(command, wrapped(reason));
+    }
+
     /** In lines that fit a message box, if there is one: ImageJ's are as wide as their longest line. */
     private static String wrapped(String reason) {
-        if (IJ.getInstance() == null) {
+        if (GraphicsEnvironment.isHeadless()) {
             return reason;
         }
         StringBuilder text = new StringBuilder();

@@ -1,6 +1,5 @@
 package retinaj;
 
-import ij.IJ;
 import ij.Prefs;
 import ij.gui.GenericDialog;
 
@@ -33,7 +32,7 @@ final class FolderDialog {
                 Prefs.set("retinaj.folder.output", options.output);
                 return options;
             } catch (RetinaJException error) {
-                IJ.showMessage(DetectFolder.COMMAND, error.getMessage());
+                Failure.show(DetectFolder.COMMAND, error.getMessage());
             }
         }
     }

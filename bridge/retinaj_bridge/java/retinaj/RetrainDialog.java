@@ -1,6 +1,5 @@
 package retinaj;
 
-import ij.IJ;
 import ij.ImagePlus;
 import ij.Prefs;
 import ij.gui.GenericDialog;
@@ -34,7 +33,7 @@ final class RetrainDialog {
                 Prefs.set("retinaj.classes", options.annotations.classes);
                 return options;
             } catch (RetinaJException error) {
-                IJ.showMessage(Retrain.COMMAND, error.getMessage());
+                Failure.show(Retrain.COMMAND, error.getMessage());
             }
         }
     }

@@ -63,6 +63,10 @@ final class RoiSource {
         Roi[] overlaid = overlay == null ? new Roi[0] : overlay.toArray();
         boolean fromManager = source.equals("manager") || (source.equals("auto") && managed.length > 0);
         RoiSource found = new RoiSource(image, Arrays.asList(fromManager ? managed : overlaid));
+        if (!found.planes.isEmpty() && empty) {
+            throw new RetinaJException("The option empty says that " + image.getTitle() + " has no objects, but there are outlines of "
+                    + found.count() + ". Leave the option out, or delete the outlines.");
+        }
         if (found.planes.isEmpty() && !empty) {
             String where = source.equals("auto") ? "neither in the ROI Manager nor in the overlay of " + image.getTitle()
                     : fromManager ? "not in the ROI Manager" : "not in the overlay of " + image.getTitle();

@@ -22,6 +22,7 @@ import javax.swing.WindowConstants;
 final class TrainingWindow {
     private static final int PARTS = 1000;
     private static final int LETTERS_A_LINE = 46;
+    private static final String STOPPING = "stopping: this takes some seconds";
 
     private final Runnable stop;
     private final String name;
@@ -30,6 +31,7 @@ final class TrainingWindow {
     private JProgressBar bar;
     private JButton stopButton;
     private String log = "";
+    private boolean stopping;
 
     /**
      * @param name of the new model
@@ -45,7 +47,7 @@ final class TrainingWindow {
     void show(TrainingMonitor.State state) {
         EventQueue.invokeLater(() -> {
             log = state.log;
-            words.setText(state.words);
+            words.setText(stopping && state.isRunning() ? STOPPING : state.words);
             bar.setIndeterminate(state.isRunning() && state.fraction < 0);
             bar.setValue((int) (PARTS * Math.max(state.fraction, 0)));
             if (!state.isRunning()) {
@@ -73,7 +75,8 @@ final class TrainingWindow {
         stopButton = new JButton("Stop, and keep the best so far");
         stopButton.addActionListener(event -> {
             stopButton.setEnabled(false);
-            words.setText("stopping: this takes some seconds");
+            stopping = true;
+            words.setText(STOPPING);
             new Thread(stop, "RetinaJ stop").start();
         });
         JButton logButton = new JButton("Log");
