@@ -263,7 +263,14 @@ def test_sixteen_bit_images_are_normalised_by_percentiles(data: tuple[Path, Path
     "changes",
     [
         {"box_loss": "smooth_l1", "assignment": "iou", "precision": "mixed_bfloat16"},
-        {"backbone": "mobilenet_v3_small", "levels": (3, 5), "norm": "batch", "separable": True, "box_loss": "ciou", "accumulate": 2},
+        {
+            "backbone": "mobilenet_v3_small",
+            "levels": (3, 5),
+            "norm": "batch",
+            "separable": True,
+            "box_loss": "ciou",
+            "accumulate": 2,
+        },
     ],
 )
 def test_other_losses_and_backbones_train(data: tuple[Path, Path], tmp_path: Path, changes: dict[str, object]) -> None:
