@@ -17,6 +17,8 @@ from tiny_models import write_tiny_model
 from virtual_display import virtual_display
 from written_images import write_image
 
+from retinaj_bridge.recent_models import remember_model
+
 pytestmark = pytest.mark.gui
 
 
@@ -30,6 +32,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "grey model").mkdir()
     (folder / "grey model" / "model.json").write_text("{}")
     write_tiny_model(folder / "tiny model")
+    # Models used before, whose long names and paths must not push the buttons out of the dialogs.
+    deep = folder / "a folder with a name that nobody wants to type" / "and another one in it, even longer than that one"
+    (deep / "model").mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETINAJ_HOME", str(folder / ".retinaj"))
+        remember_model(deep / "model", "a model of cells that were stained with something, seen through something")
     return folder
 
 
@@ -40,7 +48,12 @@ def notes(running_imagej: object, folder: Path) -> dict[str, Any]:
     with virtual_display() as display:
         done = subprocess.run(
             [sys.executable, str(other_windows.__file__), str(folder)],
-            env=os.environ | {"DISPLAY": display, "PYTHONPATH": os.pathsep.join([helpers, os.environ.get("PYTHONPATH", "")])},
+            env=os.environ
+            | {
+                "DISPLAY": display,
+                "PYTHONPATH": os.pathsep.join([helpers, os.environ.get("PYTHONPATH", "")]),
+                "RETINAJ_HOME": str(folder / ".retinaj"),  # other tests have used models and trained, too
+            },
             capture_output=True,
             text=True,
             timeout=500,

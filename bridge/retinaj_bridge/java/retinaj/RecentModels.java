@@ -12,6 +12,9 @@ final class RecentModels {
     /** As wide as most names, for the list comes when the dialog is shown already. */
     static final String TITLE = "Models that were used lately               ";
 
+    /** Of an entry: more would not fit into the dialog. */
+    private static final int LETTERS = 44;
+
     private RecentModels() {}
 
     /** Adds a field for a model, and below it the list of those that were used lately. */
@@ -38,16 +41,27 @@ final class RecentModels {
         Thread asking = new Thread(() -> {
             Message answer = ask();
             EventQueue.invokeLater(() -> {
+                if (choice.getWidth() > 0) {
+                    choice.setPreferredSize(choice.getSize()); // or long entries would push the dialog's buttons out of its window
+                }
                 String[] models = answer.texts("models");
                 String[] names = answer.texts("names");
                 for (int at = 0; at < models.length; at++) {
                     paths.add(models[at]);
-                    choice.add(names[at] + " (" + models[at] + ")");
+                    choice.add(words(names[at], models[at]));
                 }
             });
         }, "RetinaJ recent models");
         asking.setDaemon(true);
         asking.start();
+    }
+
+    /** A model in the list: its name, and the end of its path, by which those of one name differ. */
+    private static String words(String name, String path) {
+        String shortName = name.length() > LETTERS / 2 ? name.substring(0, LETTERS / 2) + "\u2026" : name;
+        int left = LETTERS - shortName.length();
+        String end = path.length() > left ? "\u2026" + path.substring(path.length() - left) : path;
+        return shortName + " (" + end + ")";
     }
 
     private static Message ask() {
