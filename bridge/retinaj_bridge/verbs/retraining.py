@@ -114,7 +114,7 @@ def _about_classes(known: Sequence[str], dataset: GrowingDataset) -> str:
         raise RetinaJError(
             f"Some boxes of the data set are of the class {DEFAULT_CLASS!r}, which the model does not know: so ROIs without a "
             f"name of their own are called. Rename them in the ROI Manager, to one of {', '.join(known)}, and run the command "
-            "again with Replace ticked (in a macro: the option replace)."
+            "again."
         )
     said = f" New classes: {', '.join(new)}." if new else ""
     if lost:
