@@ -215,7 +215,7 @@ def test_a_run_of_undecided_length_fits_its_epochs_and_stops_when_it_gains_no_mo
     screen = io.StringIO()
     record = train(*data, tmp_path / "model", settings=settings, console=Console(file=screen, width=200))
     assert record.training.settings.epochs == 10  # the fewest
-    assert f"10 epochs fit into {1e-6:g} minutes" in screen.getvalue()
+    assert f"Not even 10 epochs, the fewest that are worth it, fit into {1e-6:g} minutes" in screen.getvalue()
     assert "10 epochs will take about" in screen.getvalue()
     assert "Stopped early: validation AP has not risen for 2 epochs" in screen.getvalue()
     rows = list(csv.DictReader((tmp_path / "model" / "training" / "history.csv").open()))
