@@ -388,13 +388,15 @@ def browse(user: User, dialog: Any) -> str:
     return str(field.getText())
 
 
-def drive(folder: Path, started: threading.Event) -> None:
+def drive(folder: Path, started: threading.Event, session: Callable[[User], dict[str, Any]], command: str) -> None:
+    """Work the window when the menu has `command`, and write down what `session` saw, or why it failed."""
     notes: dict[str, Any] = {}
     try:
         assert started.wait(PATIENCE)
         user = User(folder)
         user.wait("ImageJ", lambda: user.java("ij.IJ").getInstance() is not None)
-        user.wait("its menus", lambda: user.menu_item("Plugins", "RetinaJ", "RetinaJ Detect..."))
+        user.wait("its menus", lambda: user.menu_item("Plugins", "RetinaJ", command))
+        time.sleep(0.5)
         notes = session(user)
     except BaseException:
         notes["failure"] = traceback.format_exc()
@@ -418,7 +420,7 @@ def main(folder: Path) -> None:
     started = threading.Event()
     scyjava.when_jvm_starts(lambda: serve_in_process(Models(open_model=open_fake)))
     scyjava.when_jvm_starts(started.set)
-    threading.Thread(target=drive, args=(folder, started), daemon=True).start()
+    threading.Thread(target=drive, args=(folder, started, session, "RetinaJ Detect..."), daemon=True).start()
     retinaj_bridge.open_window()
     print("open_window returned")
 

@@ -8,17 +8,14 @@ FOLDER/notes.json, pictures of the screen beside it.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imagej_window import PATIENCE, User
+from imagej_window import User, drive
 
 # What stands for the training process: it tells, and waits until it is told to stop.
 TRAINING = """
@@ -129,24 +126,6 @@ def session(user: User) -> dict[str, Any]:
     return notes
 
 
-def drive(folder: Path, started: threading.Event) -> None:
-    notes: dict[str, Any] = {}
-    try:
-        assert started.wait(PATIENCE)
-        user = User(folder)
-        user.wait("the menu", lambda: user.menu_item("Plugins", "RetinaJ", "RetinaJ Help") is not None)
-        time.sleep(0.5)
-        notes = session(user)
-    except BaseException:
-        notes["failure"] = traceback.format_exc()
-    (folder / "notes.json").write_text(json.dumps(notes), encoding="utf-8")
-    if "failure" in notes:
-        os._exit(3)
-    for image_id in user.java("ij.WindowManager").getIDList() or []:
-        user.java("ij.WindowManager").getImage(image_id).changes = False
-    user.java("ij.IJ").getInstance().quit()
-
-
 def main(folder: Path) -> None:
     import scyjava
     from fake_detector import open_fake
@@ -164,7 +143,7 @@ def main(folder: Path) -> None:
     started = threading.Event()
     scyjava.when_jvm_starts(lambda: serve_in_process(Models(open_model=open_fake)))
     scyjava.when_jvm_starts(started.set)
-    threading.Thread(target=drive, args=(folder, started), daemon=True).start()
+    threading.Thread(target=drive, args=(folder, started, session, "RetinaJ Help"), daemon=True).start()
     retinaj_bridge.open_window()
     print("open_window returned")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from fake_detector import patches
+from virtual_display import has_window_manager, virtual_display
 from written_images import write_image
 
 from retinaj.annotations.imagej_roi import read_roi_set, roi_names
@@ -31,35 +31,8 @@ STACK = np.stack([patches(seed) for seed in range(6)]).reshape(3, 2, 60, 80)
 
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
-    """A display of our own by Xvfb, so that nobody's mouse comes in between; else the one there is."""
-    if shutil.which("Xvfb") is None:
-        if os.environ.get("DISPLAY"):
-            yield os.environ["DISPLAY"]
-            return
-        pytest.skip("no display: neither Xvfb (Debian's package xvfb) nor DISPLAY is there")
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x800x24", "-nolisten", "tcp"],
-        pass_fds=(write,),
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    started = [server]
-    try:
-        with os.fdopen(read) as pipe:
-            number = pipe.readline().strip()
-        assert number, "Xvfb did not start"
-        if has_window_manager():
-            started.append(subprocess.Popen(["openbox"], env=os.environ | {"DISPLAY": f":{number}"}, stderr=subprocess.DEVNULL))
-        yield f":{number}"
-    finally:
-        for process in reversed(started):
-            process.terminate()
-            process.wait()
-
-
-def has_window_manager() -> bool:
-    return shutil.which("openbox") is not None
+    with virtual_display() as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
