@@ -6,7 +6,7 @@ it exactly in any consumer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -84,10 +84,29 @@ def scale_of_blocks(
 Normalization = Annotated[FixedScale | PercentileScale, Field(discriminator="kind")]
 
 
-def choose_normalization(dtypes: set[np.dtype[np.generic]]) -> FixedScale | PercentileScale:
-    """The normalisation for a data set whose images have these pixel types: fixed when all are 8-bit, else percentiles.
+# In images of one kind of exposure the widest range is not twice the narrowest, outliers left aside.
+_UNEQUAL = 2.0
+
+
+def choose_normalization(
+    dtypes: set[np.dtype[np.generic]], channels: int = 3, spans: Sequence[float] = ()
+) -> FixedScale | PercentileScale:
+    """The normalisation for a data set: fixed when all images are 8-bit and exposed alike, else percentiles.
+
+    Fluorescence is often saved as 8-bit with most of the range unused, in one image more than in the next: stretching each to
+    the same range shows the network what is alike in them. Colours are left as they are.
+
+    Args:
+        dtypes: the pixel types of the images.
+        channels: of the network's input.
+        spans: of each 8-bit image, how many grey values it uses.
 
     >>> choose_normalization({np.dtype(np.uint8)}).kind, choose_normalization({np.dtype(np.uint16)}).kind
     ('fixed', 'percentile')
+    >>> choose_normalization({np.dtype(np.uint8)}, channels=1, spans=[30, 90, 240]).kind
+    'percentile'
     """
-    return FixedScale() if dtypes <= {np.dtype(np.uint8)} else PercentileScale()
+    if not dtypes <= {np.dtype(np.uint8)}:
+        return PercentileScale()
+    low, high = np.percentile(spans, [10, 90]) if len(spans) else (0.0, 0.0)
+    return PercentileScale() if channels == 1 and high > _UNEQUAL * low else FixedScale()

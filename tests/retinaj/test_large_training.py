@@ -115,7 +115,7 @@ class TestPlan:
             plans: list[tuple[NetworkConfig, str]] = []
             for band in (2**26, 3000):
                 monkeypatch.setattr("retinaj.images.bands.BAND_BYTES", band)
-                monkeypatch.setattr("retinaj.training.plan.BAND_BYTES", band)
+                monkeypatch.setattr("retinaj.training.survey.BAND_BYTES", band)
                 made = plan_model("a", data, data, TrainingSettings(), lambda line: None)
                 plans.append((made.network.model_copy(update={"fill": ()}), made.pixel_type))
                 assert made.network.fill == pytest.approx(tuple(_mean(samples, made)), abs=2e-4)

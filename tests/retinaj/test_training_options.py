@@ -155,18 +155,17 @@ def test_class_weights_count_the_objects_of_their_class():
 def test_ciou_of_a_worked_example_and_against_giou():
     anchors = np.array([[0, 0, 2, 2]], np.float32)
     centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
-    one = tf.ones([1, 1])
     # shifted by one: IoU 1/3, centres 1 apart, hull's diagonal squared 3*3 + 2*2
-    shifted = ciou_loss(tf.zeros([1, 1, 4]), centre, size, np.array([[[1, 0, 3, 2]]], np.float32), one)
+    shifted = ciou_loss(tf.zeros([1, 4]), centre, size, np.array([[1, 0, 3, 2]], np.float32))
     assert float(shifted[0]) == pytest.approx(1 - 1 / 3 + 1 / 13, abs=1e-5)
     # twice as wide about the same centre: GIoU sees only the area, CIoU the aspect ratio, too
-    wide = np.array([[[-1, 0, 3, 2]]], np.float32)
+    wide = np.array([[-1, 0, 3, 2]], np.float32)
     aspect = 4 / np.pi**2 * (np.arctan(2) - np.arctan(1)) ** 2
     expected = 1 - 0.5 + aspect * aspect / (0.5 + aspect)
-    assert float(ciou_loss(tf.zeros([1, 1, 4]), centre, size, wide, one)[0]) == pytest.approx(expected, abs=1e-5)
-    assert float(giou_loss(tf.zeros([1, 1, 4]), centre, size, wide, one)[0]) == pytest.approx(0.5, abs=1e-5)
+    assert float(ciou_loss(tf.zeros([1, 4]), centre, size, wide)[0]) == pytest.approx(expected, abs=1e-5)
+    assert float(giou_loss(tf.zeros([1, 4]), centre, size, wide)[0]) == pytest.approx(0.5, abs=1e-5)
     right = encode_boxes(centre, size, tf.constant(wide))
-    assert float(ciou_loss(right, centre, size, wide, one)[0]) == pytest.approx(0, abs=1e-4)
+    assert float(ciou_loss(right, centre, size, wide)[0]) == pytest.approx(0, abs=1e-4)
 
 
 # --- balance

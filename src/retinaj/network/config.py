@@ -106,6 +106,8 @@ class NetworkConfig(PlainRecord):
             work and fewer weights.
         pyramid_width: channels of every pyramid level and head convolution.
         head_depth: 3 x 3 convolutions in each head before its prediction.
+        shared_tower: whether both heads predict from the same convolutions: half the work of the heads. Layouts of the TF2
+            Object Detection API have their own.
         prior: the score that every anchor starts from (the class head's bias), Lin et al. 2017, section 4.1.
         anchors: see AnchorConfig.
         fill: the normalised value of each channel outside the image: the training images' mean.
@@ -124,6 +126,7 @@ class NetworkConfig(PlainRecord):
     separable: bool = False
     pyramid_width: Annotated[int, Field(ge=8, le=512, multiple_of=8)] = 64
     head_depth: Annotated[int, Field(ge=0, le=8)] = 2
+    shared_tower: bool = False
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
     anchors: AnchorConfig = AnchorConfig()
     fill: tuple[float, ...] = (0.0, 0.0, 0.0)
@@ -153,7 +156,7 @@ class NetworkConfig(PlainRecord):
         248
         """
         width = self.pyramid_width if self.tf2 is None else self.tf2.head_width
-        towers = 1 if self.tf2 is not None and self.tf2.shared_tower else 2
+        towers = 1 if (self.shared_tower if self.tf2 is None else self.tf2.shared_tower) else 2
         convolutions = towers * self.head_depth * min(width, self.pyramid_width)
         predictions = self.anchors.per_cell * (self.num_classes + 4)
         kernel = 1 if self.separable else 3 * 3

@@ -10,29 +10,49 @@ from retinaj.network.light import normalized
 from retinaj.network.untyped import keras, layers
 
 
-def head_outputs(
-    name: str, pyramid: dict[int, Any], config: NetworkConfig, outputs: int, prior: float | None = None
-) -> list[Any]:
-    """Apply a small fully convolutional net to every pyramid level.
+def head_tower(name: str, pyramid: dict[int, Any], config: NetworkConfig) -> list[Any]:
+    """The convolutions of a head before its prediction, applied to every pyramid level.
 
-    Its convolutions are shared by the levels. GroupNorm is, too; BatchNorm is not, because the statistics of the levels
-    differ (as in the TF2 Object Detection API).
+    They are shared by the levels. GroupNorm is, too; BatchNorm is not, because the statistics of the levels differ (as in the
+    TF2 Object Detection API).
 
     Args:
         name: prefix of its layers' names.
         pyramid: {level: KerasTensor [batch, h, w, pyramid_width]}.
         config: gives the width, the depth, the norm, and whether convolutions are separable.
-        outputs: channels of the prediction, anchors of a cell times values of an anchor.
-        prior: start each output at the logit of this probability, so that the many easy negatives do not swamp the first
-            steps (section 4.1, "Initialization"); None starts at 0.
 
     Returns:
-        [batch, h, w, outputs] of each level, finest first.
+        [batch, h, w, pyramid_width] of each level, finest first.
     """
     convolution: Any = layers.SeparableConv2D if config.separable else layers.Conv2D
     steps = range(1, config.head_depth + 1)
     shared = [convolution(config.pyramid_width, 3, padding="same", use_bias=False, name=f"{name}_conv{at}") for at in steps]
     norms = [layers.GroupNormalization(8, name=f"{name}_norm{at}") for at in steps] if config.norm == "group" else []
+    maps: list[Any] = []
+    for level, x in pyramid.items():
+        for at, shared_convolution in enumerate(shared, 1):
+            x = shared_convolution(x)
+            x = norms[at - 1](x) if norms else normalized(x, "batch", f"{name}_norm{at}_level{level}")
+            x = layers.Activation("relu", name=f"{name}_relu{at}_level{level}")(x)
+        maps.append(x)
+    return maps
+
+
+def predictions(name: str, maps: list[Any], config: NetworkConfig, outputs: int, prior: float | None = None) -> list[Any]:
+    """The last convolution of a head, shared by all levels.
+
+    Args:
+        name: prefix of its layer's name.
+        maps: of `head_tower`.
+        config: says whether it is separable.
+        outputs: channels, anchors of a cell times values of an anchor.
+        prior: start each output at the logit of this probability, so that the many easy negatives do not swamp the first
+            steps (section 4.1, "Initialization"); None starts at 0.
+
+    Returns:
+        [batch, h, w, outputs] of each level.
+    """
+    convolution: Any = layers.SeparableConv2D if config.separable else layers.Conv2D
     spread = keras.initializers.RandomNormal(stddev=0.01)
     initial = (
         {"depthwise_initializer": spread, "pointwise_initializer": spread}
@@ -47,14 +67,7 @@ def head_outputs(
         name=f"{name}_prediction",
         **initial,
     )
-    predicted: list[Any] = []
-    for level, x in pyramid.items():
-        for at, shared_convolution in enumerate(shared, 1):
-            x = shared_convolution(x)
-            x = norms[at - 1](x) if norms else normalized(x, "batch", f"{name}_norm{at}_level{level}")
-            x = layers.Activation("relu", name=f"{name}_relu{at}_level{level}")(x)
-        predicted.append(prediction(x))
-    return predicted
+    return [prediction(x) for x in maps]
 
 
 def prior_bias(prior: float) -> Any:

@@ -1,4 +1,4 @@
-"""The losses of the two heads, summed over the anchors of each image."""
+"""The losses of the two heads: of classes, summed over the anchors of each image; of boxes, of each box that an anchor has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from retinaj.network.box_coding import decode_boxes, encode_boxes
 from retinaj.network.targets import BACKGROUND, IGNORED
-from retinaj.network.untyped import ops
+from retinaj.network.untyped import ops, tf
 
 # The standard deviations by which box targets are usually divided (Girshick 2015, "Fast R-CNN"), and where smooth L1
 # turns from square to linear.
@@ -17,8 +17,8 @@ _TINY = 1e-6
 
 
 def positives(label: Any) -> Any:
-    """float32, 1 for anchors that have an object; same shape as `label`."""
-    return ops.cast(ops.greater(label, BACKGROUND), "float32")
+    """Where `label` [batch, A] has an object: int64 [P, 2], (image, anchor) of each positive anchor."""
+    return tf.where(ops.greater(label, BACKGROUND))
 
 
 def focal_loss(
@@ -71,60 +71,57 @@ def quality_focal_loss(logits: Any, label: Any, quality: Any, *, gamma: float = 
     return ops.sum(weight * wrong**gamma * cross_entropy * counted, axis=(1, 2))
 
 
-def box_quality(deltas: Any, centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
-    """IoU of each positive anchor's decoded box with its target, without gradient; 0 for other anchors: float32 [batch, A].
+def box_quality(deltas: Any, centre: Any, size: Any, boxes: Any) -> Any:
+    """IoU of each decoded box with its target, without gradient: float32 [P].
 
     Args as `smooth_l1_loss`.
     """
-    iou, _ = _iou(decode_boxes(centre, size, deltas), _safe_targets(centre, size, boxes, positive))
-    return ops.stop_gradient(iou * positive)
+    iou, _ = _iou(decode_boxes(centre, size, deltas), boxes)
+    return ops.stop_gradient(iou)
 
 
-def smooth_l1_loss(deltas: Any, centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
-    """Smooth L1 on encoded boxes (Girshick 2015, equation 3), summed over the positive anchors of each image: [batch].
+def smooth_l1_loss(deltas: Any, centre: Any, size: Any, boxes: Any) -> Any:
+    """Smooth L1 on encoded boxes (Girshick 2015, equation 3).
 
     Args:
-        deltas: float32 [batch, A, 4] of the box head.
-        centre: float32 [A, 2] of the anchors.
-        size: float32 [A, 2] of the anchors.
-        boxes: float32 [batch, A, 4] xyxy target of each positive anchor.
-        positive: float32 [batch, A], 1 for positive anchors.
+        deltas: float32 [P, 4], what the box head says at P positive anchors.
+        centre: float32 [P, 2] of these anchors.
+        size: float32 [P, 2] of these anchors.
+        boxes: float32 [P, 4], their targets, xyxy.
+
+    Returns:
+        float32 [P].
     """
-    safe = _safe_targets(centre, size, boxes, positive)
-    error = ops.absolute((deltas - encode_boxes(centre, size, safe)) / ops.convert_to_tensor(_DELTA_DEVIATION))
+    error = ops.absolute((deltas - encode_boxes(centre, size, boxes)) / ops.convert_to_tensor(_DELTA_DEVIATION))
     beta = _SMOOTH_L1_BETA
-    loss = ops.where(error < beta, 0.5 * error**2 / beta, error - 0.5 * beta)
-    return ops.sum(ops.sum(loss, axis=-1) * positive, axis=1)
+    return ops.sum(ops.where(error < beta, 0.5 * error**2 / beta, error - 0.5 * beta), axis=-1)
 
 
-def giou_loss(deltas: Any, centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
+def giou_loss(deltas: Any, centre: Any, size: Any, boxes: Any) -> Any:
     """1 - generalised IoU of the decoded boxes (Rezatofighi et al. 2019, algorithm 1).
 
     Args and returns as `smooth_l1_loss`.
     """
     predicted = decode_boxes(centre, size, deltas)
-    target = _safe_targets(centre, size, boxes, positive)
-    iou, union = _iou(predicted, target)
-    hull = _area(ops.minimum(predicted[..., :2], target[..., :2]), ops.maximum(predicted[..., 2:], target[..., 2:]))
-    giou = iou - (hull - union) / ops.maximum(hull, _TINY)
-    return ops.sum((1 - giou) * positive, axis=1)
+    iou, union = _iou(predicted, boxes)
+    hull = _area(ops.minimum(predicted[..., :2], boxes[..., :2]), ops.maximum(predicted[..., 2:], boxes[..., 2:]))
+    return 1 - iou + (hull - union) / ops.maximum(hull, _TINY)
 
 
-def ciou_loss(deltas: Any, centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
+def ciou_loss(deltas: Any, centre: Any, size: Any, boxes: Any) -> Any:
     """1 - complete IoU of the decoded boxes (Zheng et al. 2020, "Distance-IoU Loss", equations 8 to 11).
 
     Args and returns as `smooth_l1_loss`.
     """
     predicted = decode_boxes(centre, size, deltas)
-    target = _safe_targets(centre, size, boxes, positive)
-    iou, _ = _iou(predicted, target)
-    hull = ops.maximum(predicted[..., 2:], target[..., 2:]) - ops.minimum(predicted[..., :2], target[..., :2])
-    between = (predicted[..., :2] + predicted[..., 2:] - target[..., :2] - target[..., 2:]) / 2
+    iou, _ = _iou(predicted, boxes)
+    hull = ops.maximum(predicted[..., 2:], boxes[..., 2:]) - ops.minimum(predicted[..., :2], boxes[..., :2])
+    between = (predicted[..., :2] + predicted[..., 2:] - boxes[..., :2] - boxes[..., 2:]) / 2
     distance = ops.sum(between**2, axis=-1) / ops.maximum(ops.sum(hull**2, axis=-1), _TINY)
-    aspect = (4 / math.pi**2) * (_angle(target) - _angle(predicted)) ** 2
+    aspect = (4 / math.pi**2) * (_angle(boxes) - _angle(predicted)) ** 2
     # The paper's trade-off has no gradient: it only decides how much the aspect ratio counts.
     trade_off = ops.stop_gradient(aspect / ops.maximum(1 - iou + aspect, _TINY))
-    return ops.sum((1 - iou + distance + trade_off * aspect) * positive, axis=1)
+    return 1 - iou + distance + trade_off * aspect
 
 
 def _iou(one: Any, other: Any) -> tuple[Any, Any]:
@@ -142,9 +139,3 @@ def _angle(boxes: Any) -> Any:
 def _area(low: Any, high: Any) -> Any:
     side = ops.maximum(high - low, 0.0)
     return side[..., 0] * side[..., 1]
-
-
-def _safe_targets(centre: Any, size: Any, boxes: Any, positive: Any) -> Any:
-    """Targets in which anchors without an object stand for themselves: their loss is finite, so its weight of 0 holds."""
-    anchors = ops.concatenate([centre - size / 2, centre + size / 2], axis=-1)
-    return ops.where(ops.greater(positive, 0.5)[..., None], boxes, anchors)

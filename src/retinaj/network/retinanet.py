@@ -7,7 +7,7 @@ from typing import Any
 from retinaj.network.backbones import backbone_features
 from retinaj.network.config import NetworkConfig
 from retinaj.network.feature_pyramid import feature_pyramid
-from retinaj.network.heads import head_outputs
+from retinaj.network.heads import head_tower, predictions
 from retinaj.network.tf2_layout import tf2_outputs
 from retinaj.network.untyped import keras, layers
 
@@ -33,11 +33,15 @@ def build_network(config: NetworkConfig, *, imagenet_weights: bool = False) -> A
     features = backbone_features(config.backbone, image, norm=config.norm, imagenet_weights=imagenet_weights)
     pyramid = feature_pyramid(features, config.anchors.levels, config.pyramid_width, separable=config.separable)
     anchors = config.anchors.per_cell
+    if config.shared_tower:
+        class_maps = box_maps = head_tower("head", pyramid, config)
+    else:
+        class_maps, box_maps = (head_tower(name, pyramid, config) for name in ("class_head", "box_head"))
     return keras.Model(
         image,
         {
-            "class_logits": head_outputs("class_head", pyramid, config, anchors * config.num_classes, config.prior),
-            "box_deltas": head_outputs("box_head", pyramid, config, anchors * 4),
+            "class_logits": predictions("class_head", class_maps, config, anchors * config.num_classes, config.prior),
+            "box_deltas": predictions("box_head", box_maps, config, anchors * 4),
         },
         name="retinanet",
     )

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from retinaj.dataset import Dataset, Sample
+from retinaj.dataset import Dataset
 from retinaj.errors import RetinaJError
-from retinaj.images.bands import BAND_BYTES, row_bands
 from retinaj.model_folder import ModelRecord, TrainingRecord
 from retinaj.network.anchors import AnchorFit, fit_anchors, measure_anchors
 from retinaj.network.config import NetworkConfig
-from retinaj.normalization import FixedScale, PercentileScale, choose_normalization, scale_of_blocks
-from retinaj.prediction.detector import to_channels
+from retinaj.normalization import FixedScale, PercentileScale, choose_normalization
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.start import StartingPoint
+from retinaj.training.survey import Survey, mean_colour, survey_images
 
-# Enough images to know a set's mean colour, without reading thousands twice.
-_PROBED_IMAGES = 64
 # NMS compares each candidate with each: 5,000 take 100 MB for each of a few matrices.
 _FEWEST_DETECTIONS, _MOST_DETECTIONS, _MOST_CANDIDATES = 100, 3000, 5000
 _COVERAGE_WARNING = 0.95
@@ -56,13 +49,13 @@ def plan_model(
     label = np.concatenate([sample.boxes.label for sample in training.samples])
     if not len(xyxy):
         raise RetinaJError(f"None of the {len(training.samples)} training images has a box: there is nothing to learn from.")
-    survey = _survey((*training.samples, *validation.samples))
-    channels, normalization = survey.channels, choose_normalization(survey.dtypes)
+    survey = survey_images((*training.samples, *validation.samples))
+    channels, normalization = survey.channels, _normalization(survey, settings, start, log)
     if start is None:
         fit = fit_anchors(xyxy, label, downsampling=settings.downsampling, levels=settings.levels)
     else:
         start.require_settings(settings)
-        channels, normalization = start.channels(channels), start.normalization(normalization)
+        channels = start.channels(channels)
         source = start.record.network
         fit = measure_anchors(source.anchors, source.downsampling, xyxy, label)
     _tell_anchors(fit, training.class_names, log)
@@ -74,9 +67,10 @@ def plan_model(
         downsampling=fit.downsampling,
         norm=settings.norm,
         separable=settings.separable,
+        shared_tower=settings.shared_tower,
         pyramid_width=settings.pyramid_width,
         anchors=fit.config,
-        fill=_mean_colour(training.samples, normalization, channels),
+        fill=mean_colour(training.samples, normalization, channels),
         max_detections=max_detections,
         max_candidates=max_candidates,
     )
@@ -87,7 +81,7 @@ def plan_model(
     return ModelRecord(
         name=name,
         class_names=training.class_names,
-        pixel_type=_pixel_type(survey.dtypes),
+        pixel_type=survey.pixel_type,
         network=network,
         normalization=normalization,
         training=TrainingRecord(
@@ -106,73 +100,31 @@ def plan_model(
     )
 
 
-@dataclass(frozen=True)
-class _Survey:
-    """What all images have in common.
+def _normalization(
+    survey: Survey, settings: TrainingSettings, start: StartingPoint | None, log: Callable[[str], None]
+) -> FixedScale | PercentileScale:
+    """How pixel values become network input: as asked for, as the weights are used to, or as the images need it.
 
-    Attributes:
-        dtypes: their pixel types.
-        channels: what the network will see: 1 if every image is grey, whatever the file format calls it.
-        longest_side: of the largest image, in pixels.
+    Raises:
+        RetinaJError: if the fixed scale of 8-bit images is asked for others.
     """
-
-    dtypes: set[np.dtype[np.generic]]
-    channels: int
-    longest_side: int
-
-
-def _survey(samples: Sequence[Sample]) -> _Survey:
-    """Read every image once, so that a damaged or odd one stops the run now and not in the middle of an epoch."""
-    dtypes: set[np.dtype[np.generic]] = set()
-    channels: dict[int, Path] = {}
-    grey, longest = True, 0
-    for sample in samples:
-        image = sample.open()
-        longest = max(longest, image.sizes["x"], image.sizes["y"])
-        for band in row_bands(image):
-            pixels = _last_channel(band)
-            dtypes.add(pixels.dtype)
-            channels.setdefault(pixels.shape[-1], sample.image_path)
-            grey = grey and pixels.shape[-1] in (1, 3) and bool((pixels == pixels[..., :1]).all())
-    if grey:
-        return _Survey(dtypes, 1, longest)
-    if set(channels) - {1, 3} and len(channels) > 1:
-        examples = ", ".join(f"{path.name} has {count}" for count, path in sorted(channels.items()))
-        raise RetinaJError(f"The images have different numbers of channels: {examples}. Train on one kind at a time.")
-    return _Survey(dtypes, max(channels), longest)
-
-
-def _last_channel(image: xr.DataArray) -> NDArray[np.generic]:
-    """The pixels [y, x, channel] of a plane."""
-    return image.transpose("y", "x", "c").to_numpy() if "c" in image.dims else image.to_numpy()[..., None]
-
-
-def _mean_colour(samples: Sequence[Sample], normalization: FixedScale | PercentileScale, channels: int) -> tuple[float, ...]:
-    """The mean normalised value of each channel, over evenly chosen images."""
-    chosen = samples[:: -(-len(samples) // _PROBED_IMAGES)]
-    means = [_mean_normalised(sample.open(), normalization, channels) for sample in chosen]
-    return tuple(round(float(value), 4) for value in np.mean(means, axis=0))
-
-
-def _mean_normalised(
-    image: xr.DataArray, normalization: FixedScale | PercentileScale, channels: int
-) -> NDArray[np.floating[Any]]:
-    """The mean normalised value of each channel of an image, which may be larger than memory."""
-    if image.chunks is None and image.nbytes <= BAND_BYTES:
-        return normalization(to_channels(image, channels)).mean(axis=(0, 1))
-
-    def blocks() -> Iterator[NDArray[np.generic]]:
-        return (to_channels(band, channels) for band in row_bands(image))
-
-    scale = scale_of_blocks(normalization, blocks)
-    sums = [scale(block).sum(axis=(0, 1), dtype=np.float64) for block in blocks()]
-    return np.sum(sums, axis=0) / (image.sizes["x"] * image.sizes["y"])
-
-
-def _pixel_type(dtypes: set[np.dtype[np.generic]]) -> Literal["uint8", "uint16", "float32"]:
-    if dtypes == {np.dtype(np.uint8)}:
-        return "uint8"
-    return "uint16" if dtypes <= {np.dtype(np.uint8), np.dtype(np.uint16)} else "float32"
+    if settings.normalization == "fixed" and survey.pixel_type != "uint8":
+        raise RetinaJError(
+            f"--normalization fixed is for 8-bit images, and among these are {survey.pixel_type} ones. Use percentile, or "
+            "leave the option out."
+        )
+    if settings.normalization is not None:
+        return FixedScale() if settings.normalization == "fixed" else PercentileScale()
+    if start is not None:
+        return start.normalization(choose_normalization(survey.dtypes))
+    chosen = choose_normalization(survey.dtypes, survey.channels, survey.spans)
+    if chosen.kind == "percentile" and survey.pixel_type == "uint8":
+        low, high = np.percentile(survey.spans, [10, 90])
+        log(
+            f"Brightness: the images are exposed differently, most of them use between {low:.0f} and {high:.0f} of 256 grey "
+            "values. Each is stretched to the same range; --normalization fixed takes them as they are."
+        )
+    return chosen
 
 
 def _limits(training: Dataset, validation: Dataset, log: Callable[[str], None]) -> tuple[int, int]:

@@ -78,6 +78,13 @@ class TrainingSettings(BaseModel):
         Annotated[int, Field(ge=32, le=2048, multiple_of=32)] | None,
         Option("Side of the training windows, downsampled pixels.", "fitted to the boxes"),
     ] = None
+    normalization: Annotated[
+        Literal["fixed", "percentile"] | None,
+        Option(
+            "Take 8-bit values as they are (fixed), or stretch each image between its own percentiles.",
+            "fixed if all images are 8-bit and in colour or exposed alike",
+        ),
+    ] = None
 
     optimizer: Annotated[Literal["adamw", "adam", "sgd"], Option(panel=_LEARNING)] = "adamw"
     schedule: Annotated[
@@ -146,6 +153,9 @@ class TrainingSettings(BaseModel):
 
     norm: Annotated[Norm, Option("GroupNorm or BatchNorm, in heads and light backbones.", panel=_NETWORK)] = "group"
     separable: Annotated[bool, Option("Separable convolutions in pyramid and heads.", panel=_NETWORK)] = False
+    shared_tower: Annotated[
+        bool, Option("Let the class and the box head predict from the same convolutions.", panel=_NETWORK)
+    ] = False
     pyramid_width: Annotated[
         int, Field(ge=8, le=512, multiple_of=8), Option("Channels of pyramid and heads.", panel=_NETWORK)
     ] = 64

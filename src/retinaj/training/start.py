@@ -20,7 +20,7 @@ from retinaj.weights_file import network_arrays
 # The one layer whose size depends on the classes.
 _CLASS_PREDICTION = "class_head_prediction/"
 # Settings that decide what the weights mean: the source's are kept. Of imagenet_weights, that BatchNorm stays frozen.
-_TIED = ("backbone", "imagenet_weights", "norm", "separable", "pyramid_width")
+_TIED = ("backbone", "imagenet_weights", "norm", "separable", "shared_tower", "pyramid_width")
 
 
 @dataclass(frozen=True)

@@ -54,15 +54,21 @@ class Losses:
             boxes: float32 [batch, A, 4].
         """
         settings = self._settings
-        positive = positives(label)
-        count = ops.maximum(self._replicas.sum(ops.sum(positive)), 1.0)  # an image without objects has no positive anchor
+        place = positives(label)
+        image, anchor = place[:, 0], place[:, 1]
+        # An image without objects has no positive anchor.
+        count = ops.maximum(self._replicas.sum(ops.cast(ops.shape(place)[0], "float32")), 1.0)
         # In mixed precision the network's outputs are bfloat16, whose 8 bits are too few for a sum over thousands of anchors.
         logits = ops.cast(flatten_levels(outputs["class_logits"], self._classes), "float32")
         deltas = ops.cast(flatten_levels(outputs["box_deltas"], 4), "float32")
-        centre, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
+        # Few anchors are positive: boxes are decoded for them alone.
+        found = tf.gather(anchors, anchor)
+        centre, size = (found[:, :2] + found[:, 2:]) / 2, found[:, 2:] - found[:, :2]
+        pairs = tf.gather_nd(deltas, place), centre, size, tf.gather_nd(boxes, place)
         if settings.class_loss == "quality":
-            quality = box_quality(deltas, centre, size, boxes, positive) * (1 - settings.label_smoothing)
-            class_loss = quality_focal_loss(logits, label, quality, gamma=settings.focal_gamma, weights=self._class_weights)
+            quality = box_quality(*pairs) * (1 - settings.label_smoothing)
+            asked = tf.scatter_nd(place, quality, tf.shape(label, tf.int64))
+            class_loss = quality_focal_loss(logits, label, asked, gamma=settings.focal_gamma, weights=self._class_weights)
         else:
             class_loss = focal_loss(
                 logits,
@@ -72,7 +78,7 @@ class Losses:
                 smoothing=settings.label_smoothing,
                 weights=self._class_weights,
             )
-        box_loss = self._box_loss(deltas, centre, size, boxes, positive)
+        box_loss = tf.math.unsorted_segment_sum(self._box_loss(*pairs), image, tf.shape(label)[0])
         return settings.class_weight * class_loss / count, settings.box_weight * box_loss / count
 
 
