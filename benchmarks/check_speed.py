@@ -53,15 +53,17 @@ def main() -> None:
         }
         print(f"{options.images} images, {options.side} x {options.side}, {options.boxes} boxes each, {os.cpu_count()} cores")
         print("| what | s | CPU s | peak MB so far |\n| --- | ---: | ---: | ---: |")
+        told = ""
         for what, command in runners.items():
             begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
             done = subprocess.run(command, capture_output=True, text=True)
             seconds, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
             if done.returncode:
                 raise SystemExit(done.stdout + done.stderr)
+            told = done.stderr
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             print(f"| {what} | {seconds:.1f} | {cpu:.1f} | {after.ru_maxrss / 1024:.0f} |")
-        print("\n".join(line for line in done.stderr.splitlines() if line.startswith(("Checked", "Read", "Found"))))
+        print("\n".join(line for line in told.splitlines() if line.startswith(("Checked", "Read", "Found"))))
 
 
 def make(folder: Path, count: int, side: int, boxes: int) -> tuple[Path, Path]:
@@ -84,7 +86,7 @@ def make(folder: Path, count: int, side: int, boxes: int) -> tuple[Path, Path]:
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(images / f"{name}.png")
         pascal_voc.write(
             annotations / f"{name}.xml",
-            Boxes(xyxy, random.integers(0, 2, boxes), ("cell", "debris")),
+            Boxes(xyxy.astype(np.float32), random.integers(0, 2, boxes, np.int32), ("cell", "debris")),
             image_name=f"{name}.png",
             size=(side, side),
             channels=1,

@@ -23,17 +23,20 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from data_sets import DataSet
+
 from retinaj.counting import counted
 from retinaj.dataset import Dataset
 from retinaj.model_folder import ModelRecord
 from retinaj.network.retinanet import build_network
 from retinaj.training.data import ImageStore, WindowSource, assign_targets
-from retinaj.training.optimizers import build_optimizer
 from retinaj.training.plan import plan_model
 from retinaj.training.presets import with_preset
+from retinaj.training.replicas import Replicas
 from retinaj.training.sets import load_sets
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.step import TrainingStep
+from retinaj.training.updates import Updates
 
 FASTER = 10
 PROFILED_WINDOWS = 200
@@ -66,14 +69,14 @@ def main() -> None:
 def plan(folder: Path, settings: TrainingSettings) -> tuple[ModelRecord, Dataset]:
     """What `retinaj train` would train on this folder, and on which images."""
     settings, _ = with_preset(settings, gpu=False)
-    if (folder / "train.json").is_file():
-        places = folder / "images", folder / "train.json", None, folder / "val.json"
-    else:
-        lists = folder / "ImageSets" / "Main"
-        places = folder / "JPEGImages", folder / "Annotations", lists / "train.txt", lists / "val.txt"
-    images, annotations, names, kept = places
+    data = DataSet(folder)
     training, validation = load_sets(
-        images, annotations, names=names, validation=kept, share=settings.validation, seed=settings.seed
+        data.images,
+        data.annotations("train"),
+        names=data.names("train"),
+        validation=data.validation,
+        share=settings.validation,
+        seed=settings.seed,
     )
     return plan_model(folder.name, training, validation, settings, lambda _: None), training
 
@@ -133,8 +136,7 @@ def profile(source: WindowSource, record: ModelRecord) -> str:
 def waits(name: str, source: WindowSource, record: ModelRecord, steps: int) -> list[str]:
     """Rows of the table: the step as it is, and one ten times faster."""
     network, average = build_network(record.network), build_network(record.network)
-    optimizer = build_optimizer(record.training.settings, network)
-    step = TrainingStep(record, network, average, optimizer)
+    step = TrainingStep(record, network, average, Updates(record.training.settings, network), Replicas())
     number = 0
 
     def train(batch: Any) -> None:

@@ -24,9 +24,10 @@ from retinaj.network.untyped import keras
 from retinaj.normalization import FixedScale
 from retinaj.prediction.keras_runtime import KerasRuntime
 from retinaj.training.data import assign_targets
-from retinaj.training.optimizers import build_optimizer
+from retinaj.training.replicas import Replicas
 from retinaj.training.settings import TrainingSettings
 from retinaj.training.step import TrainingStep
+from retinaj.training.updates import Updates
 
 WARM_UP = 2
 BOXES = 20
@@ -97,7 +98,7 @@ def training_step(network: Any, config: NetworkConfig, options: argparse.Namespa
         versions={},
     )
     average = build_network(config)
-    step = TrainingStep(record, network, average, build_optimizer(settings, network))
+    step = TrainingStep(record, network, average, Updates(settings, network), Replicas())
     random = np.random.default_rng(0)
     images = random.uniform(-2, 2, (options.batch, options.side, options.side, 3)).astype(np.float32)
     corner = random.uniform(0, options.side - 64, (options.batch, BOXES, 2))

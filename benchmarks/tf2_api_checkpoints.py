@@ -237,7 +237,7 @@ def main() -> None:
         with TemporaryDirectory() as name:
             work = Path(name)
             (work / "pipeline.config").write_text(case.config(height, width))
-            np.savez(work / "images.npz", **(images or {"clouds": cloudy_image(height, width)}))
+            np.savez(work / "images.npz", allow_pickle=False, **(images or {"clouds": cloudy_image(height, width)}))
             command = [options.api_python, SIDE, work / "pipeline.config", work / "images.npz", work / "model"]
             subprocess.run(command, check=True, env=os.environ | {"TF_USE_LEGACY_KERAS": "1"})
             if options.fixture:

@@ -62,7 +62,7 @@ def regenerated(module: Path) -> str:
     [descriptor] = [
         node.value
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.keyword) and node.arg == "serialized_pb" and node.value is not None
+        if isinstance(node, ast.keyword) and node.arg == "serialized_pb"
     ][:1]
     imports = re.findall(r"^from object_detection\.protos import \w+_pb2", text, re.MULTILINE)
     name = f"object_detection.protos.{module.stem}"

@@ -150,7 +150,9 @@ def make_images(
                 source=path,
                 image_name=path.name,
                 boxes=Boxes(
-                    (np.rint(corners) if whole else corners).reshape(-1, 4), chance.integers(0, len(CLASSES), boxes), CLASSES
+                    (np.rint(corners) if whole else corners).reshape(-1, 4).astype(np.float32),
+                    chance.integers(0, len(CLASSES), boxes, np.int32),
+                    CLASSES,
                 ),
                 size=(width, height),
                 details=tuple(
@@ -170,7 +172,7 @@ def make_fixture(target: Path, python: Path, work: Path) -> None:
         (voc / name).mkdir(parents=True)
     for at, boxes in enumerate(([[0, 0, 32, 24], [3, 4, 9, 21]], [[1, 2, 30, 5]], [])):
         Image.fromarray(np.full((24, 32, 3), 80 * at, np.uint8)).save(voc / "JPEGImages" / f"cell{at}.jpg")
-        annotation = Boxes(np.array(boxes, np.float32).reshape(-1, 4), [0, 1][: len(boxes)], ("RBC", "WBC"))
+        annotation = Boxes(np.array(boxes, np.float32).reshape(-1, 4), np.arange(len(boxes), dtype=np.int32), ("RBC", "WBC"))
         details = [ObjectDetails(difficult=number == 1) for number in range(len(boxes))]
         pascal_voc.write(
             voc / "Annotations" / f"cell{at}.xml", annotation, image_name=f"cell{at}.jpg", size=(32, 24), details=details
