@@ -51,10 +51,23 @@ def candidates(outputs: dict[str, list[Any]], config: NetworkConfig) -> tuple[ND
     return boxes[best // config.num_classes], scores[best], best % config.num_classes
 
 
+def voted(boxes: NDArray[np.float32], scores: NDArray[np.float32], labels: Any, overlap: float) -> NDArray[np.float32]:
+    """Boxes [N, 4] after voting, one by one."""
+    iou = iou_matrix(boxes, boxes) * rivals(boxes, labels, overlap)
+    moved = boxes.astype(np.float64)
+    for index, row in enumerate(iou):
+        votes = row * scores.astype(np.float64) ** 2
+        if votes.sum():
+            moved[index] = votes @ boxes / votes.sum()
+    return moved.astype(np.float32)
+
+
 def expected_rows(found: tuple[Any, Any, Any], config: NetworkConfig, overlap: float) -> NDArray[np.float32]:
     """What `retinaj.network.detection.select_detections` shall make of `candidates`: [K, 6]."""
     boxes, scores, labels = found
     kept = np.flatnonzero(greedy(boxes, labels, overlap) & (scores >= config.score_floor))[: config.max_detections]
+    if config.voting is not None:
+        boxes = voted(boxes, scores, labels, config.voting)
     rows = np.zeros((config.max_detections, 6), np.float32)
     rows[: len(kept)] = np.column_stack([boxes[kept], scores[kept], labels[kept] + 1])
     return rows

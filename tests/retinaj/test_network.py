@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from nms_reference import voted
 from numpy.typing import NDArray
 
 from retinaj.boxes import iou_matrix
@@ -23,7 +24,7 @@ from retinaj.network.losses import (
     quality_focal_loss,
     smooth_l1_loss,
 )
-from retinaj.network.nms import ROUNDS, greedy_nms
+from retinaj.network.nms import ROUNDS, BoxPairs, greedy_nms, voted_boxes
 from retinaj.network.retinanet import build_network, flatten_levels
 from retinaj.network.targets import BACKGROUND, IGNORED, assign_atss, assign_by_iou
 from retinaj.network.untyped import keras
@@ -274,7 +275,7 @@ def test_box_loss_is_zero_when_right_and_grows_when_wrong(loss) -> None:
     right = encode_boxes(centre, size, tf.constant(target))
     np.testing.assert_allclose(loss(right, centre, size, target), [0, 0], atol=1e-5)
     moved = [loss(right + tf.constant([shift, 0.0, 0.0, 0.0]), centre, size, target) for shift in (0.1, 0.5, 1.0)]
-    assert (0 < moved[0]).numpy().all()
+    assert (moved[0] > 0).numpy().all()
     assert (moved[0] < moved[1]).numpy().all()
     assert (moved[1] < moved[2]).numpy().all()
 
@@ -310,7 +311,7 @@ def test_nms_equals_greedy_nms(overlap: float) -> None:
     low = random.uniform(0, 60, (300, 2))
     boxes = np.concatenate([low, low + random.uniform(10, 30, (300, 2))], axis=1).astype(np.float32)
     labels = random.integers(0, 3, 300).astype(np.int32)
-    keep = np.asarray(greedy_nms(tf.constant(boxes[None]), tf.constant(labels[None]), tf.constant(overlap)))[0]
+    keep = np.asarray(greedy_nms(BoxPairs.of(tf.constant(boxes[None]), tf.constant(labels[None])), tf.constant(overlap)))[0]
     assert np.flatnonzero(keep).tolist() == reference_nms(boxes, labels, overlap)
 
 
@@ -319,5 +320,28 @@ def test_nms_is_exact_along_chains_as_deep_as_promised() -> None:
     left = np.arange(depth) * 3.0  # each overlaps only its neighbours above .5: every other one stays
     boxes = np.stack([left, 0 * left, left + 10, 0 * left + 10], axis=1).astype(np.float32)
     labels = np.zeros(depth, np.int32)
-    keep = np.asarray(greedy_nms(tf.constant(boxes[None]), tf.constant(labels[None]), 0.5))[0]
+    keep = np.asarray(greedy_nms(BoxPairs.of(tf.constant(boxes[None]), tf.constant(labels[None])), 0.5))[0]
     assert np.flatnonzero(keep).tolist() == reference_nms(boxes, labels, 0.5) == list(range(0, depth, 2))
+
+
+def test_boxes_move_to_the_mean_of_those_that_vote() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0, 2, 10, 12], [0, 0, 10, 10], [50, 50, 60, 60]], np.float32)
+    scores, labels = np.array([0.9, 0.6, 0.3, 0.8, 0.5], np.float32), np.array([0, 0, 0, 1, 0], np.int32)
+    pairs = BoxPairs.of(tf.constant(boxes[None]), tf.constant(labels[None]))
+    moved = np.asarray(voted_boxes(tf.constant(boxes[None]), tf.constant(scores[None]), pairs, 0.7))[0]
+    votes = 0.81, 0.36 * 90 / 110  # itself and the second; the third overlaps by 2/3 only, the fourth is of another class
+    np.testing.assert_allclose(moved[0], [votes[1] / sum(votes), 0, 10 + votes[1] / sum(votes), 10], atol=1e-5)
+    np.testing.assert_allclose(moved[2:], boxes[2:], atol=1e-5)
+
+
+def test_voting_equals_voting_one_by_one_and_leaves_boxes_without_area_or_score() -> None:
+    random = np.random.default_rng(3)
+    low = random.uniform(0, 40, (200, 2))
+    boxes = np.concatenate([low, low + random.uniform(10, 30, (200, 2))], axis=1).astype(np.float32)
+    scores, labels = random.uniform(0.02, 1, 200).astype(np.float32), random.integers(0, 2, 200).astype(np.int32)
+    boxes[7, 2], boxes[9], scores[9] = boxes[7, 0], 0, 0
+    pairs = BoxPairs.of(tf.constant(boxes[None]), tf.constant(labels[None]))
+    moved = np.asarray(voted_boxes(tf.constant(boxes[None]), tf.constant(scores[None]), pairs, 0.6))[0]
+    np.testing.assert_allclose(moved, voted(boxes, scores, labels, 0.6), atol=1e-4)
+    np.testing.assert_allclose(moved[[7, 9]], boxes[[7, 9]], atol=1e-5)
+    assert np.abs(moved - boxes).max() > 1

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from nms_reference import greedy
 
-from retinaj.network.nms import ROUNDS, greedy_nms
+from retinaj.network.nms import ROUNDS, BoxPairs, greedy_nms
 
 OVERLAP = 0.5
 
@@ -17,7 +17,7 @@ def test_below_its_depth_nms_keeps_every_box_of_a_chain() -> None:
     left = np.arange(depth) * 3.0
     boxes = np.stack([left, 0 * left, left + 10, 0 * left + 10], axis=1).astype(np.float32)
     labels = np.zeros(depth, np.int64)
-    keep = np.asarray(greedy_nms(tf.constant(boxes[None]), tf.constant(labels[None]), OVERLAP))[0] > 0
+    keep = np.asarray(greedy_nms(BoxPairs.of(tf.constant(boxes[None]), tf.constant(labels[None])), OVERLAP))[0] > 0
     reference = greedy(boxes, labels, OVERLAP)
     np.testing.assert_array_equal(keep[: ROUNDS + 1], reference[: ROUNDS + 1])
     assert keep[ROUNDS:].all()

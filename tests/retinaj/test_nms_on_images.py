@@ -18,7 +18,9 @@ from retinaj.normalization import PercentileScale
 from retinaj.prediction.detector import to_channels
 
 # Random weights score boxes all over the image, close to each other: harder for NMS than what a trained model leaves.
-CONFIG = NetworkConfig(num_classes=2, prior=0.3, pyramid_width=16, downsampling=8, max_candidates=300, score_floor=0.05)
+CONFIG = NetworkConfig(
+    num_classes=2, prior=0.3, pyramid_width=16, downsampling=8, max_candidates=300, score_floor=0.05, voting=0.7
+)
 OVERLAP = 0.5
 IMAGES_OF_EACH = 2
 

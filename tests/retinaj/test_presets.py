@@ -127,7 +127,8 @@ def test_every_option_reaches_its_setting(monkeypatch: pytest.MonkeyPatch) -> No
         "optimizer": "sgd", "schedule": "step", "plateau": "6", "warmup_steps": "11", "accumulate": "2", "weight_decay": "0.5",
         "clip_norm": "1", "ema": "0.5", "freeze": "stage3", "balance": "weights", "hard_images": "0.5", "precision": "float32",
         "label_smoothing": "0.1", "box_loss": "ciou", "assignment": "iou", "class_loss": "quality", "focal_alpha": "0.5",
-        "normalization": "percentile", "focal_gamma": "1", "class_weight": "2", "box_weight": "3", "norm": "batch", "pyramid_width": "32",
+        "normalization": "percentile", "focal_gamma": "1", "class_weight": "2", "box_weight": "3", "norm": "batch",
+        "pyramid_width": "32",
     }  # fmt: skip
     names = ("imagenet_weights", "separable", "shared_tower", "freeze_batch_norm")
     switches = {name: f"--{name.replace('_', '-')}" for name in names}

@@ -115,6 +115,7 @@ class NetworkConfig(PlainRecord):
         max_candidates: how many of the best-scored boxes enter NMS.
         score_floor: boxes below it are never reported, whatever the threshold.
         overlap: IoU above which NMS drops the lower-scored box of the same class, unless another is asked for.
+        voting: IoU from which boxes of the same class help to place a box that NMS keeps; None leaves it where it is.
         tf2: the layout of the TF2 Object Detection API, for a network that was imported; None for ours.
     """
 
@@ -134,6 +135,7 @@ class NetworkConfig(PlainRecord):
     max_candidates: Annotated[int, Field(ge=1, le=10_000)] = 1000
     score_floor: Annotated[float, Field(gt=0, lt=1)] = 0.02
     overlap: Annotated[float, Field(gt=0, le=1)] = 0.5
+    voting: Annotated[float, Field(gt=0, lt=1)] | None = None
     tf2: Tf2Layout | None = None
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ import numpy as np
 from retinaj.network.anchors import anchor_sizes
 from retinaj.network.box_coding import decode_boxes
 from retinaj.network.config import NetworkConfig
-from retinaj.network.nms import greedy_nms
+from retinaj.network.nms import BoxPairs, greedy_nms, voted_boxes
 from retinaj.network.retinanet import flatten_levels
 from retinaj.network.untyped import layers, ops
 
@@ -38,14 +38,17 @@ def detections(network: Callable[[Any], dict[str, list[Any]]], config: NetworkCo
 
 
 def select_detections(outputs: dict[str, list[Any]], config: NetworkConfig, overlap: Any) -> Any:
-    """The detections in a network's outputs: decoding, score floor, NMS and the best K.
+    """The detections in a network's outputs: decoding, score floor, NMS, box voting and the best K.
 
     Args and returns as `detections`, except that boxes in the padding are not clipped to the image.
     """
     boxes = decode_levels(outputs["box_deltas"], config) * float(config.downsampling)
     scores = ops.sigmoid(flatten_levels(outputs["class_logits"], config.num_classes))
     boxes, scores, labels = _candidates(boxes, scores, config)
-    keep = greedy_nms(boxes, labels, overlap)
+    pairs = BoxPairs.of(boxes, labels)
+    keep = greedy_nms(pairs, overlap)
+    if config.voting is not None:
+        boxes = voted_boxes(boxes, scores, pairs, config.voting)
     scores = scores * keep * ops.cast(scores >= config.score_floor, "float32")
     scores, best = ops.top_k(scores, config.max_detections)
     boxes = _take_rows(boxes, best)
