@@ -64,9 +64,7 @@ def write_model(folder: Path, backbone: str) -> int:
     from retinaj.network.retinanet import build_network
 
     settings = TrainingSettings(backbone=backbone)  # pyright: ignore[reportArgumentType] - checked by pydantic
-    config = NetworkConfig(
-        backbone=settings.backbone, num_classes=len(CLASSES), pyramid_width=settings.pyramid_width, prior=0.3
-    )
+    config = NetworkConfig(backbone=settings.backbone, num_classes=len(CLASSES), prior=0.3)
     record = ModelRecord(
         name=f"Benchmark {backbone}",
         class_names=CLASSES,

@@ -60,9 +60,7 @@ def regenerated(module: Path) -> str:
     """A module for today's protobuf with the descriptor that a module of 2022 carries."""
     text = module.read_text(encoding="utf-8")
     [descriptor] = [
-        node.value
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.keyword) and node.arg == "serialized_pb"
+        node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.keyword) and node.arg == "serialized_pb"
     ][:1]
     imports = re.findall(r"^from object_detection\.protos import \w+_pb2", text, re.MULTILINE)
     name = f"object_detection.protos.{module.stem}"

@@ -154,11 +154,18 @@ class TrainingSettings(BaseModel):
     norm: Annotated[Norm, Option("GroupNorm or BatchNorm, in heads and light backbones.", panel=_NETWORK)] = "group"
     separable: Annotated[bool, Option("Separable convolutions in pyramid and heads.", panel=_NETWORK)] = False
     shared_tower: Annotated[
-        bool, Option("Let the class and the box head predict from the same convolutions.", panel=_NETWORK)
-    ] = False
+        bool | None,
+        Option(
+            "Let the class and the box head predict from the same convolutions.",
+            "shared with level P2, whose many cells cost time",
+            panel=_NETWORK,
+            flags="--shared-tower/--own-towers",
+        ),
+    ] = None
     pyramid_width: Annotated[
-        int, Field(ge=8, le=512, multiple_of=8), Option("Channels of pyramid and heads.", panel=_NETWORK)
-    ] = 64
+        Annotated[int, Field(ge=8, le=512, multiple_of=8)] | None,
+        Option("Channels of pyramid and heads.", "64, or 48 with level P2", panel=_NETWORK),
+    ] = None
 
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
     augmentation: AugmentationConfig = AugmentationConfig()

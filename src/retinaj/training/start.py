@@ -20,7 +20,9 @@ from retinaj.weights_file import network_arrays
 # The one layer whose size depends on the classes.
 _CLASS_PREDICTION = "class_head_prediction/"
 # Settings that decide what the weights mean: the source's are kept. Of imagenet_weights, that BatchNorm stays frozen.
-_TIED = ("backbone", "imagenet_weights", "norm", "separable", "shared_tower", "pyramid_width")
+_TIED = ("backbone", "imagenet_weights", "norm", "separable")
+# Those that were left to the data when the source was trained: what its network has is kept.
+_TIED_IN_NETWORK = ("shared_tower", "pyramid_width")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class StartingPoint:
         return self._tied() | {"freeze": "none", "freeze_batch_norm": frozen}
 
     def _tied(self) -> dict[str, Any]:
-        return {name: getattr(self.record.training.settings, name) for name in _TIED}
+        tied = {name: getattr(self.record.training.settings, name) for name in _TIED}
+        return tied | {name: getattr(self.record.network, name) for name in _TIED_IN_NETWORK}
 
     def require_settings(self, settings: TrainingSettings) -> None:
         """Refuse settings under which these weights would mean something else.
@@ -62,6 +65,9 @@ class StartingPoint:
         """
         anchors = self.record.network.anchors
         needed = self._tied()
+        for name in _TIED_IN_NETWORK:
+            if getattr(settings, name) is None:
+                del needed[name]
         if settings.levels is not None:
             needed["levels"] = (anchors.min_level, anchors.max_level)
         if settings.downsampling is not None:
