@@ -42,6 +42,7 @@ def tiny_record(channels: int, pixel_type: str) -> ModelRecord:
             max_detections=40,
             max_candidates=120,
             score_floor=0.4,
+            voting=0.7,
         ),
         normalization=FixedScale() if pixel_type == "uint8" else PercentileScale(),
         training=TrainingRecord(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Generator
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 from tiny_models import Packaged
 from typer.testing import CliRunner, Result
 from zoo_stand_in import ARTIFACT, TOKEN, ZooStandIn, zoo_stand_in
@@ -139,7 +141,6 @@ def drop(field: str) -> Callable[[dict[str, Any]], None]:
         (drop("license"), "must", "licence", "there is none"),
         (drop("covers"), "must", "cover", "there is none"),
         (lambda data: data["covers"][0].update(source="README.md"), "must", "cover", "is not a picture"),
-        (lambda data: data["covers"][0].update(source="sample_input.tif"), "should", "cover", "1:1 or 2:1"),
         (drop("documentation"), "must", "documentation", "no Markdown file"),
         (lambda data: data["weights"]["onnx"].update(sha256="0" * 64), "must", "weights", "SHA-256 differs"),
         (lambda data: data["weights"]["onnx"].update(opset_version=21), "should", "weights", "reads up to 18"),
@@ -151,6 +152,22 @@ def test_each_flaw_has_its_line(
     flaws = [item for item in zoo_checklist(changed(rgb, tmp_path / "p.zip", edit)) if item.level != "ok"]
     assert [(item.level, item.subject) for item in flaws] == [(level, subject)]
     assert words in flaws[0].detail
+
+
+def test_a_cover_of_another_shape_is_told(rgb: Packaged, tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(picture, "png")
+    covers: list[dict[str, Any]] = []
+    changed(rgb, tmp_path / "asked.zip", lambda data: covers.extend(data["covers"]))
+    package = changed(
+        rgb,
+        tmp_path / "p.zip",
+        lambda data: data["covers"][0].pop("sha256", None),
+        replaced={covers[0]["source"]: picture.getvalue()},
+    )
+    [flaw] = [item for item in zoo_checklist(package) if item.level != "ok"]
+    assert (flaw.level, flaw.subject) == ("should", "cover")
+    assert "30 x 20; the zoo's cards are 1:1 or 2:1" in flaw.detail
 
 
 @pytest.mark.parametrize(("heading", "level"), [("## Validation", "must"), ("## Limits", "should"), ("## Using it", "should")])
