@@ -18,6 +18,7 @@ _SMALL = (3.1, 2.3)  # inches
 _FAINT = 0.35
 _STEP = 0.12  # between dots of the same choice, of the distance between two choices
 _MOST_BESIDE = 5
+_NARROWEST = 0.02  # of AP
 
 
 def draw_progress(results: StudyResults) -> str:
@@ -90,9 +91,11 @@ def draw_parameter(results: StudyResults, parameter: Parameter) -> str:
             else:
                 margin = 0.05 * (where.high - where.low)
                 axes.set_xlim(where.low - margin, where.high + margin)
-        _dots(axes, list(zip(places, shown, strict=True)), results)
+        # Those that were stopped would have become better: they stand at the lower edge, so as not to press the others together.
+        lowest, highest = _range([each.ap or 0.0 for each in results.having("finished")] or [each.ap or 0.0 for each in shown])
+        _dots(axes, list(zip(places, shown, strict=True)), results, floor=lowest)
         axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.margins(y=0.12)
+        axes.set_ylim(lowest - 0.06 * (highest - lowest), highest)
         return finish(f"AP of each trial over its {parameter.option}")
 
 
@@ -123,7 +126,15 @@ def _kind(trial: TrialResult, results: StudyResults) -> tuple[str, str, float, i
     return "stopped, failed or unfinished", TEXT, 0.9, 2
 
 
-def _dots(axes: Axes, points: Sequence[tuple[float, TrialResult]], results: StudyResults) -> None:
+def _range(aps: Sequence[float]) -> tuple[float, float]:
+    """Bounds a little wider than these, and never so narrow that chance looks like a trend."""
+    if not aps:
+        return 0.0, 1.0
+    middle, half = (max(aps) + min(aps)) / 2, max((max(aps) - min(aps)) / 2, _NARROWEST / 2)
+    return middle - 1.15 * half, middle + 1.15 * half
+
+
+def _dots(axes: Axes, points: Sequence[tuple[float, TrialResult]], results: StudyResults, floor: float = 0.0) -> None:
     """A dot for each trial; all figures have the same kinds."""
     groups: dict[str, list[tuple[float, TrialResult]]] = {}
     for place, trial in points:
@@ -133,7 +144,7 @@ def _dots(axes: Axes, points: Sequence[tuple[float, TrialResult]], results: Stud
         open_ring = kind.startswith("stopped")
         axes.plot(
             [place for place, _ in members],
-            [trial.ap or 0.0 for _, trial in members],
+            [max(trial.ap or 0.0, floor) for _, trial in members],
             linestyle="",
             marker={"best": "*", "defaults": "D"}.get(kind, "o"),
             markersize={"best": 11, "defaults": 6}.get(kind, 4.5),

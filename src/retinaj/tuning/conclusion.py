@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retinaj.tuning.results import StudyResults
 
-# Two trainings that differ in nothing but the seed differ by about so much: see docs/tuning.md.
+# A rule of thumb: trainings that differ in nothing but the seed can differ by so much, more with few validation images.
 CHANCE = 0.01
 # The importance of settings is told by the best quarter of the finished trials: of fewer that is one trial or two.
 FEWEST_FOR_IMPORTANCE = 12
@@ -23,10 +23,10 @@ def conclusion(results: StudyResults) -> str:
     than = f"{said} That is {gain:.3f} more than with the defaults ({default.ap:.3f})."
     if gain < CHANCE:
         return (
-            f"{than} So little may be chance: trainings with the same settings and another seed differ by about {CHANCE:g}. "
-            "Keep the defaults, unless more trials say otherwise."
+            f"{than} So little may be chance: another seed alone can change AP by {CHANCE:g}, and by more with few "
+            "validation images. Keep the defaults, unless more trials say otherwise."
         )
     return (
-        f"{than} A difference of about {CHANCE:g} may be chance, and the best of many trials was lucky, too: judge a long "
-        "training with these settings on images that the study has not seen."
+        f"{than} About {CHANCE:g} of it may be chance, more with few validation images, and the best of many trials was lucky, too: "
+        "judge a long training with these settings on images that the study has not seen."
     )

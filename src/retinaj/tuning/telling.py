@@ -34,8 +34,8 @@ def tell_plan(console: Console, plan: StudyPlan, results: StudyResults) -> None:
         console,
         f"{counted(results.left, 'trial')} of about {minutes:g} minute{'s' * (minutes != 1)} each: about "
         f"{duration(60 * minutes * results.left)}, and less where a trial is behind and is stopped early. Each is judged by "
-        f"its AP@.5:.95 on the same {counted(len(plan.used.validation), 'validation image')}; the first has the defaults. Ctrl-C "
-        "stops; the same command with --resume goes on.",
+        f"its AP@.5:.95 on the same {counted(len(plan.used.validation), 'validation image')}; the first has the defaults. "
+        "Ctrl-C stops; the same command with --resume goes on.",
     )
 
 
