@@ -27,21 +27,18 @@ def quality(settings: TrainingSettings) -> float:
     return round(max(0.6 - 0.3 * rate + 0.1 * settings.augmentation.mosaic + width - 0.01 * settings.batch_size, 0.01), 4)
 
 
-def curve(settings: TrainingSettings, epoch: int) -> float:
-    """The AP after an epoch."""
-    return quality(settings) * (1 - math.exp(-4 * epoch / EPOCHS)) / (1 - math.exp(-4))
-
-
 class FakeTraining:
     """Stands in for `train`.
 
     Attributes:
         calls: (trial folder, whether resumed, settings) of each call.
+        aps: what a trial comes to, by the name of its folder; others come to their `quality`.
         before_epoch: called with the model folder and the number of an epoch before it is trained; may raise.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, bool, TrainingSettings]] = []
+        self.aps: dict[str, float] = {}
         self.before_epoch: Callable[[Path, int], None] = lambda folder, epoch: None
 
     def __call__(
@@ -69,19 +66,22 @@ class FakeTraining:
             save_run(output, Run.of(record, *sets))
         for epoch in range(done + 1, EPOCHS + 1):
             self.before_epoch(output, epoch)
-            record = _after(record, settings, epoch)
+            ap = self._ap(output, settings, epoch)
+            record = _after(record, epoch, ap)
             write_text(output / RECORD_FILE, record.model_dump_json())
             write_text(progress, json.dumps(epoch))
-            ap = curve(settings, epoch)
             row = EpochRow(epoch, 4 * epoch, 60.0 * epoch, settings.learning_rate, 1.0, 0.5, 0.5, 1.0, ap, min(1.4 * ap, 1))
             options["after_epoch"](row, EPOCHS)
-        return _after(record, settings, EPOCHS)
+        return _after(record, EPOCHS, self._ap(output, settings, EPOCHS))
+
+    def _ap(self, output: Path, settings: TrainingSettings, epoch: int) -> float:
+        final = self.aps.get(output.parent.name, quality(settings))
+        return final * (1 - math.exp(-4 * epoch / EPOCHS)) / (1 - math.exp(-4))
 
 
-def _after(record: ModelRecord, settings: TrainingSettings, epoch: int) -> ModelRecord:
-    ap = curve(settings, epoch)
+def _after(record: ModelRecord, epoch: int, ap: float) -> ModelRecord:
     training = record.training.model_copy(
         update={"epochs_done": epoch, "best_epoch": epoch, "validation_ap": ap, "validation_ap50": min(1.4 * ap, 1)}
     )
-    digest = hashlib.sha256(f"{settings.model_dump_json()}{epoch}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{record.training.settings.model_dump_json()}{epoch}".encode()).hexdigest()
     return record.model_copy(update={"training": training, "weights_sha256": digest})

@@ -91,7 +91,7 @@ def draw_parameter(results: StudyResults, parameter: Parameter) -> str:
             else:
                 margin = 0.05 * (where.high - where.low)
                 axes.set_xlim(where.low - margin, where.high + margin)
-        # Those that were stopped would have become better: they stand at the lower edge, so as not to press the others together.
+        # Those that were stopped would have become better: they stand at the lower edge, and do not press others together.
         lowest, highest = _range([each.ap or 0.0 for each in results.having("finished")] or [each.ap or 0.0 for each in shown])
         _dots(axes, list(zip(places, shown, strict=True)), results, floor=lowest)
         axes.yaxis.set_major_locator(MaxNLocator(4))

@@ -27,6 +27,6 @@ def conclusion(results: StudyResults) -> str:
             "validation images. Keep the defaults, unless more trials say otherwise."
         )
     return (
-        f"{than} About {CHANCE:g} of it may be chance, more with few validation images, and the best of many trials was lucky, too: "
-        "judge a long training with these settings on images that the study has not seen."
+        f"{than} About {CHANCE:g} of it may be chance, more with few validation images, and the best of many trials was "
+        "lucky, too: judge a long training with these settings on images that the study has not seen."
     )

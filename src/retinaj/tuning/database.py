@@ -26,8 +26,8 @@ from retinaj.tuning.space import Choices, Parameter, Value, rounded
 
 NOTES = "retinaj"  # the one attribute of a trial that is ours
 _LARGEST_FILE = 256 * 2**20  # bytes; a thousand trials of 200 epochs take 30 MB
-# So many come before their results guide the others, the first with the defaults, the rest drawn by chance: with fewer than there
-# are parameters, Optuna would soon settle for what was lucky; of the usual 20 trials, enough are left to be guided.
+# So many come before their results guide the others, the first with the defaults, the rest drawn by chance: with fewer than
+# there are parameters, Optuna would soon settle for what was lucky; of the usual 20 trials, enough are left to be guided.
 _BY_CHANCE = 8
 # A trial is stopped when it is behind the median of those before it at the same share of its epochs. Not in the first half: the
 # learning rate falls as a cosine, and curves of higher ones catch up late. Not before five have finished: a median of fewer is
@@ -228,7 +228,7 @@ def _notes(trial: FrozenTrial, source: str) -> TrialNotes:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "all"
         raise RetinaJError(
-            f"{source}: what is noted of trial {trial.number + 1} is broken: {place}: {first['msg']}."
+            f"{source}: the notes of trial {trial.number + 1} are broken: {place}: {first['msg']}."
         ) from error
 
 

@@ -20,6 +20,8 @@ from retinaj.tuning.plan import StudyPlan
 from retinaj.tuning.results import StudyResults, TrialNotes, TrialResult
 from retinaj.tuning.space import Values, described, value_text
 
+_OVERTIME = 1.25  # times the minutes of a trial, which are planned with and never kept to exactly
+
 
 def tell_plan(console: Console, plan: StudyPlan, results: StudyResults) -> None:
     """What will be done, and how long it will take at most."""
@@ -60,21 +62,27 @@ def watched_trial(
 
 def tell_trial(console: Console, results: StudyResults, trial: TrialResult) -> None:
     """A trial is over."""
-    plan, best = results.plan, results.best
+    plan, best, notes = results.plan, results.best, trial.notes
     tries = described(plan.parameters, plan.settings, trial.values)
     result = "" if trial.ap is None else f"  AP@.5:.95 {trial.ap:.3f}"
     if best is not None and best.number == trial.number and len(results.ended) > 1:
         result += " (best)"
     how = {
-        "stopped early": f"  stopped after {percent(trial.notes.share)}, behind",
-        "failed": f"  failed: {trial.notes.reason}",
+        "stopped early": f"  stopped after {percent(notes.share)}, behind",
+        "failed": f"  failed: {notes.reason}",
     }
-    parts = [f"{tries}{how.get(trial.state, '')}", duration(trial.notes.seconds)]
+    parts = [f"{tries}{how.get(trial.state, '')}", duration(notes.seconds)]
     if best is not None and best.number != trial.number:
         parts.append(f"best {best.ap:.3f} (trial {best.number})")
     if results.left:
         parts.append(f"about {duration(seconds_left(results))} left")
     tell(console, f"trial {trial.number}/{plan.trials}{result}  {'; '.join(parts)}")
+    if trial.number == 1 and notes.curve and notes.curve[-1].seconds > _OVERTIME * 60 * plan.settings.minutes:
+        tell(
+            console,
+            f"Note: the {counted(notes.epochs, 'epoch')} of a trial take {duration(notes.curve[-1].seconds)}; fewer are not "
+            "worth it, so that all trials take longer than asked for. A lower --windows-per-epoch makes shorter ones.",
+        )
 
 
 def seconds_left(results: StudyResults) -> float:

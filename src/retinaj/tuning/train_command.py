@@ -53,7 +53,7 @@ def _validation(given: Path | None, settings: TrainingSettings) -> list[str]:
 
 def _setting_words(settings: TrainingSettings) -> Iterator[str]:
     asked = TrainingSettings(preset=settings.preset, imagenet_weights=settings.imagenet_weights)
-    usual, _ = with_preset(asked, gpu=False)
+    usual = with_preset(asked, gpu=False)[0].model_copy(update={"imagenet_weights": False})
     yield from ("--preset", settings.preset, "--minutes", f"{max(usual.minutes, _LONGER * settings.minutes):g}")
     for name, field in TrainingSettings.model_fields.items():
         option = next((each for each in field.metadata if isinstance(each, Option)), None)

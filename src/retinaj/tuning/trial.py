@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import time
 from collections.abc import Callable
@@ -81,7 +80,6 @@ def run_trial(folder: Path, plan: StudyPlan, data: Data, trial: StudyTrial, afte
         raise
     finally:
         keras.utils.clear_session()  # the networks of all trials would stay in memory
-        gc.collect()
     session.note(deaths=0, weights_sha256=record.weights_sha256, ap50=record.training.validation_ap50)
     return trial.finish()
 
