@@ -111,8 +111,14 @@ def test_a_study_begins_with_the_defaults_and_keeps_the_best_model_alone(
     assert plan["searched"][0] == "learning_rate"
 
 
-def test_what_is_given_holds_for_all_trials(study: Callable[..., StudyResults], training: FakeTraining) -> None:
-    results = study(settings=TrainingSettings(batch_size=2, minutes=3, seed=5, windows_per_epoch=100))
+def test_what_is_given_holds_for_all_trials_in_any_folder(
+    data: tuple[Path, Path], training: FakeTraining, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a?b=#%20{c} µ"
+    settings = TrainingSettings(batch_size=2, minutes=3, seed=5, windows_per_epoch=100)
+    results = tune(*data, folder, trials=3, settings=settings, console=Console(quiet=True))
+    assert left_in(folder) == KEPT
+    assert left_in(tmp_path) == [folder.name]
     for _, _, settings in training.calls:
         assert (settings.batch_size, settings.minutes, settings.seed, settings.windows_per_epoch) == (2, 3, 5, 100)
     assert "batch_size" not in results.trials[2].values

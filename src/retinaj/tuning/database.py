@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
@@ -25,6 +27,7 @@ from retinaj.tuning.results import State, StudyResults, TrialNotes, TrialResult
 from retinaj.tuning.space import Choices, Parameter, Value, rounded
 
 NOTES = "retinaj"  # the one attribute of a trial that is ours
+_PATIENCE = 60.0  # seconds, with another program that looks at the database
 _LARGEST_FILE = 256 * 2**20  # bytes; a thousand trials of 200 epochs take 30 MB
 # So many come before their results guide the others, the first with the defaults, the rest drawn by chance: with fewer than
 # there are parameters, Optuna would soon settle for what was lucky; of the usual 20 trials, enough are left to be guided.
@@ -50,7 +53,9 @@ class StudyDatabase:
     def __init__(self, path: Path, plan: StudyPlan, *, create: bool = False) -> None:
         self._plan = plan
         self._space = {each.name: _distribution(each, plan) for each in plan.parameters}
-        self._storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
+        # Opened by ourselves: in an address, characters of a folder's name would mean something else.
+        connect = partial(_connect, path, create=create)
+        self._storage = RDBStorage(f"sqlite:///{path.name}", engine_kwargs={"creator": connect})
         pruner = MedianPruner(n_startup_trials=_FEWEST_COMPARED, n_warmup_steps=_FIRST_COMPARED, n_min_trials=_FEWEST_COMPARED)
         name = plan.identity
         if create:
@@ -79,7 +84,7 @@ class StudyDatabase:
         else:
             trial = self._study.ask()
         values = {each.name: each.range(self._plan.settings).suggest(each.name, trial) for each in self._plan.parameters}
-        return StudyTrial(self._study, trial, values, _notes(self._trials[number], "the study's database"))
+        return StudyTrial(self._study, trial, values, _notes(self._trials[trial.number], "the study's database"))
 
     def results(self) -> StudyResults:
         """What came of all trials that began."""
@@ -190,8 +195,18 @@ def open_database(folder: Path, plan: StudyPlan) -> Generator[StudyDatabase]:
             raise _foreign(path, " ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
         try:
             yield database
+        except StorageInternalError as error:
+            raise RetinaJError(
+                f"{path} cannot be read or written any more: {error.__cause__ or error}. Look whether the disk is full, and "
+                "give the same command with --resume."
+            ) from error
         finally:
             database.close()
+
+
+def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    return sqlite3.connect(address, uri=True, timeout=_PATIENCE, check_same_thread=False)
 
 
 def _require_plain(path: Path, identity: str) -> None:
@@ -199,7 +214,7 @@ def _require_plain(path: Path, identity: str) -> None:
     if path.stat().st_size > _LARGEST_FILE:
         raise _foreign(path, f"it is larger than {_LARGEST_FILE // 2**20} MB")
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        with contextlib.closing(_connect(path)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             kinds = connection.execute("SELECT DISTINCT type FROM sqlite_master").fetchall()
             if unexpected := {str(kind) for (kind,) in kinds} - {"table", "index"}:
@@ -227,9 +242,7 @@ def _notes(trial: FrozenTrial, source: str) -> TrialNotes:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "all"
-        raise RetinaJError(
-            f"{source}: the notes of trial {trial.number + 1} are broken: {place}: {first['msg']}."
-        ) from error
+        raise RetinaJError(f"{source}: the notes of trial {trial.number + 1} are broken: {place}: {first['msg']}.") from error
 
 
 def _distribution(parameter: Parameter, plan: StudyPlan) -> BaseDistribution:

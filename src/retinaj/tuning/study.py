@@ -194,7 +194,7 @@ def _run(output: Path, plan: StudyPlan, data: Data, database: StudyDatabase, con
                 run_trial(output, plan, data, trial, after_epoch)
             results = database.results()
             _keep(output, results, data)
-            over = results.trials[trial.number - 1]
+            over = next(each for each in results.trials if each.number == trial.number)
             tell_trial(console, results, over)
             failures = failures + 1 if over.state == "failed" else 0
             if failures == _MOST_FAILURES and not results.having("finished"):
