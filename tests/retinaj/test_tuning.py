@@ -158,11 +158,24 @@ def test_three_failures_at_the_start_end_the_study(study: Callable[..., StudyRes
         raise MemoryError
 
     training.before_epoch = fail
-    with pytest.raises(RetinaJError, match=r"first 3 trials failed.*Memory does not suffice"):
+    with pytest.raises(RetinaJError, match=r"3 trials in a row failed.*Memory does not suffice"):
         study(20)
     assert len(training.calls) == 3
     training.before_epoch = lambda folder, epoch: None
     assert len(study(5, resume=True).having("finished")) == 2
+
+
+def test_failures_before_the_first_epoch_end_a_study_that_went_well(
+    study: Callable[..., StudyResults], training: FakeTraining
+) -> None:
+    def fail(folder: Path, epoch: int) -> None:
+        if folder.parent.name > "0001":
+            raise RetinaJError("The disk with the images is gone.")
+
+    training.before_epoch = fail
+    with pytest.raises(RetinaJError, match=r"3 trials in a row failed.*The disk with the images is gone\. When that"):
+        study(20)
+    assert len(training.calls) == 4
 
 
 def test_bad_data_fail_before_anything_is_made(
@@ -359,11 +372,15 @@ class TestRefusals:
 
         def change(folder: Path, epoch: int) -> None:
             if folder.parent.name == "0001" and epoch == EPOCHS:
-                sorted(annotations.iterdir())[0].unlink()
+                first.rename(tmp_path / "away.xml")
 
+        first = sorted(annotations.iterdir())[0]
         training.before_epoch = change
         with pytest.raises(RetinaJError, match="changed while the study"):
             tune(images, annotations, tmp_path / "study", trials=3, console=Console(quiet=True))
+        (tmp_path / "away.xml").rename(first)
+        results = tune(images, annotations, tmp_path / "study", resume=True, console=Console(quiet=True))
+        assert [(each.state, len(each.notes.curve)) for each in results.trials] == [("finished", EPOCHS)] * 3
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -390,6 +407,7 @@ class TestRefusals:
         [
             ("CREATE VIEW v AS SELECT 1", "has a view"),
             ("CREATE TRIGGER t AFTER INSERT ON trials BEGIN DELETE FROM studies; END", "has a trigger"),
+            ("CREATE VIRTUAL TABLE v USING fts5(x)", "has a virtual table"),
             ("DROP TABLE studies", "no such table: studies"),
             ("DROP TABLE trial_values", "does not say|has the result None"),
             ("UPDATE trial_values SET value = 7", "has the result 7"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
@@ -22,13 +21,12 @@ from pydantic import ValidationError
 from retinaj.errors import RetinaJError
 from retinaj.files import require_file
 from retinaj.tuning.conclusion import FEWEST_FOR_IMPORTANCE
+from retinaj.tuning.database_file import connect, foreign, require_plain
 from retinaj.tuning.plan import DATABASE_FILE, StudyPlan
 from retinaj.tuning.results import State, StudyResults, TrialNotes, TrialResult
 from retinaj.tuning.space import Choices, Parameter, Value, rounded
 
 NOTES = "retinaj"  # the one attribute of a trial that is ours
-_PATIENCE = 60.0  # seconds, with another program that looks at the database
-_LARGEST_FILE = 256 * 2**20  # bytes; a thousand trials of 200 epochs take 30 MB
 # So many come before their results guide the others, the first with the defaults, the rest drawn by chance: with fewer than
 # there are parameters, Optuna would soon settle for what was lucky; of the usual 20 trials, enough are left to be guided.
 _BY_CHANCE = 8
@@ -54,8 +52,8 @@ class StudyDatabase:
         self._plan = plan
         self._space = {each.name: _distribution(each, plan) for each in plan.parameters}
         # Opened by ourselves: in an address, characters of a folder's name would mean something else.
-        connect = partial(_connect, path, create=create)
-        self._storage = RDBStorage(f"sqlite:///{path.name}", engine_kwargs={"creator": connect})
+        connect_to_file = partial(connect, path, create=create)
+        self._storage = RDBStorage(f"sqlite:///{path.name}", engine_kwargs={"creator": connect_to_file})
         pruner = MedianPruner(n_startup_trials=_FEWEST_COMPARED, n_warmup_steps=_FIRST_COMPARED, n_min_trials=_FEWEST_COMPARED)
         name = plan.identity
         if create:
@@ -117,11 +115,11 @@ class StudyDatabase:
             _notes(trial, str(path))
             for name, distribution in trial.distributions.items():
                 if self._space.get(name) != distribution:
-                    raise _foreign(path, f"trial {trial.number + 1} searched {name!r}, or in another range")
+                    raise foreign(path, f"trial {trial.number + 1} searched {name!r}, or in another range")
             if trial.state == TrialState.COMPLETE and (trial.value is None or not 0 <= trial.value <= 1):
-                raise _foreign(path, f"trial {trial.number + 1} has the result {trial.value}")
+                raise foreign(path, f"trial {trial.number + 1} has the result {trial.value}")
             if trial.state.is_finished() and trial.state != TrialState.FAIL and set(trial.params) != set(self._space):
-                raise _foreign(path, f"trial {trial.number + 1} does not say what it tried")
+                raise foreign(path, f"trial {trial.number + 1} does not say what it tried")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -184,7 +182,7 @@ def open_database(folder: Path, plan: StudyPlan) -> Generator[StudyDatabase]:
         RetinaJError: if the file is missing, damaged, or of another study.
     """
     path = require_file(folder / DATABASE_FILE, "the database of a study")
-    _require_plain(path, plan.identity)
+    require_plain(path, plan.identity)
     with _quiet():
         try:
             database = StudyDatabase(path, plan)
@@ -192,7 +190,7 @@ def open_database(folder: Path, plan: StudyPlan) -> Generator[StudyDatabase]:
         except RetinaJError:
             raise
         except Exception as error:  # whatever a damaged table makes of Optuna and SQLAlchemy
-            raise _foreign(path, " ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
+            raise foreign(path, " ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
         try:
             yield database
         except StorageInternalError as error:
@@ -202,37 +200,6 @@ def open_database(folder: Path, plan: StudyPlan) -> Generator[StudyDatabase]:
             ) from error
         finally:
             database.close()
-
-
-def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    address = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
-    return sqlite3.connect(address, uri=True, timeout=_PATIENCE, check_same_thread=False)
-
-
-def _require_plain(path: Path, identity: str) -> None:
-    """Refuse a file that is no plain database with this study, before anything in it can act: views and triggers are code."""
-    if path.stat().st_size > _LARGEST_FILE:
-        raise _foreign(path, f"it is larger than {_LARGEST_FILE // 2**20} MB")
-    try:
-        with contextlib.closing(_connect(path)) as connection:
-            connection.execute("PRAGMA trusted_schema = OFF")
-            kinds = connection.execute("SELECT DISTINCT type FROM sqlite_master").fetchall()
-            if unexpected := {str(kind) for (kind,) in kinds} - {"table", "index"}:
-                raise _foreign(path, f"it has a {min(unexpected)}, which Optuna never makes")
-            [(verdict,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
-            if verdict != "ok":
-                raise _foreign(path, str(verdict)[:300])
-            [(found,)] = connection.execute("SELECT count(*) FROM studies WHERE study_name = ?", (identity,)).fetchall()
-            if not found:
-                raise _foreign(path, "it does not hold the study that study.json describes")
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise _foreign(path, str(error)) from error
-
-
-def _foreign(path: Path, why: str) -> RetinaJError:
-    return RetinaJError(
-        f"{path} cannot be used to go on with the study: {why}. Restore the file from a copy, or begin a new study."
-    )
 
 
 def _notes(trial: FrozenTrial, source: str) -> TrialNotes:

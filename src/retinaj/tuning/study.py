@@ -48,7 +48,8 @@ from retinaj.tuning.telling import tell_end, tell_plan, tell_trial, watched_tria
 from retinaj.tuning.train_command import train_command
 from retinaj.tuning.trial import Data, ImagesChangedError, run_trial
 
-_MOST_FAILURES = 3  # in a row before any trial has finished
+# In a row, before an epoch is done or before any trial has finished: the reason is not in what they try.
+_MOST_FAILURES = 3
 
 
 def tune(
@@ -82,8 +83,8 @@ def tune(
         What came of all trials.
 
     Raises:
-        RetinaJError: if images or annotations cannot be used, the output exists, the study cannot go on, or the first three
-            trials fail.
+        RetinaJError: if images or annotations cannot be used, the output exists, the study cannot go on, or three trials in a
+            row fail before their first epoch or before any trial has finished.
         KeyboardInterrupt: on Ctrl-C; the study can go on with `resume`.
     """
     output, console = Path(output), console or Console(stderr=True)
@@ -196,11 +197,12 @@ def _run(output: Path, plan: StudyPlan, data: Data, database: StudyDatabase, con
             _keep(output, results, data)
             over = next(each for each in results.trials if each.number == trial.number)
             tell_trial(console, results, over)
-            failures = failures + 1 if over.state == "failed" else 0
-            if failures == _MOST_FAILURES and not results.having("finished"):
+            at_once = not over.notes.curve or not results.having("finished")
+            failures = failures + 1 if over.state == "failed" and at_once else 0
+            if failures == _MOST_FAILURES:
                 raise RetinaJError(
-                    f"The first {failures} trials failed, so that others are not worth trying. The last one said: "
-                    f"{over.notes.reason}"
+                    f"{failures} trials in a row failed, so that others are not worth trying as things are. The last one said: "
+                    f"{over.notes.reason.rstrip('.')}. When that is put right, the same command with --resume goes on."
                 )
     except ImagesChangedError as error:
         raise RetinaJError(

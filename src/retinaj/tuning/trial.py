@@ -78,6 +78,10 @@ def run_trial(folder: Path, plan: StudyPlan, data: Data, trial: StudyTrial, afte
     except KeyboardInterrupt:
         session.note(deaths=session.deaths)
         raise
+    except ImagesChangedError:
+        shutil.rmtree(trial_folder(folder, trial.number))  # it begins anew, on the images as they were
+        session.note(deaths=0)
+        raise
     finally:
         keras.utils.clear_session()  # the networks of all trials would stay in memory
     session.note(deaths=0, weights_sha256=record.weights_sha256, ap50=record.training.validation_ap50)
@@ -102,7 +106,7 @@ class _Session:
     def epoch(self, row: EpochRow, epochs: int) -> None:
         """An epoch was saved."""
         if not self._checked:
-            if load_run(self._output).used() != self._plan.used:
+            if load_run(self._output).used() != self._plan.used:  # somebody changed them since the study began
                 raise ImagesChangedError
             self._checked = True
         earlier = [point for point in self._trial.notes.curve if point.epoch < row.epoch]
