@@ -181,8 +181,10 @@ def test_failures_before_the_first_epoch_end_a_study_that_went_well(
 def test_bad_data_fail_before_anything_is_made(
     data: tuple[Path, Path], study: Callable[..., StudyResults], training: FakeTraining, tmp_path: Path
 ) -> None:
+    screen = io.StringIO()
     with pytest.raises(RetinaJError, match="does not exist"):
-        tune(data[0], tmp_path / "nowhere", tmp_path / "study", console=Console(quiet=True))
+        tune(data[0], tmp_path / "nowhere", tmp_path / "study", console=Console(file=screen))
+    assert not screen.getvalue()
     (tmp_path / "empty.txt").write_text("disc05\n")  # the image without an object
     with pytest.raises(RetinaJError, match="validation images have no objects"):
         study(validation=tmp_path / "empty.txt")

@@ -118,11 +118,11 @@ def _begin(output: Path, data: Data, asked: TrainingSettings, trials: int, conso
         options = ", ".join(f"--{each.option.split()[0]}" for each in SPACE)
         raise RetinaJError(f"All settings that a study searches are given ({options}): leave some of them to it.")
     settings, decided = with_preset(asked, gpu=has_gpu())
-    tell(console, preset_line(asked, settings, decided))
     minutes = asked.minutes if "minutes" in asked.model_fields_set else DEFAULT_MINUTES
     precision = settings.precision or best_precision()
     settings = settings.model_copy(update={"minutes": minutes, "precision": precision})
     training, kept = _load(data, settings, console)
+    tell(console, preset_line(asked, settings, decided))
     for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training, kept))):
         tell(console, line)
     name = output.resolve().name
