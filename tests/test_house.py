@@ -30,6 +30,7 @@ DOCUMENTS = (
     "docs/foreign-detectors.md",
     "docs/packaging.md",
     "docs/results.md",
+    "docs/tuning.md",
     "benchmarks/README.md",
 )
 LIGHT_MODULES = (

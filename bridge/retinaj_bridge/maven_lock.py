@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator
 
+from retinaj.locking import locked
 from retinaj.user_folders import cache_folder
-from retinaj_bridge.locking import locked
 
 # A first start downloads, on a slow line.
 _SECONDS = 600.0

@@ -20,8 +20,8 @@ from types import FrameType
 
 from retinaj import __version__
 from retinaj.errors import RetinaJError
+from retinaj.locking import locked
 from retinaj_bridge.client import NoWorkerError, connect_to_running
-from retinaj_bridge.locking import locked
 from retinaj_bridge.private_folder import private_folder
 from retinaj_bridge.worker_file import WorkerFile, read_worker_file
 

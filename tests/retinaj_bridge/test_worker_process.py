@@ -18,9 +18,9 @@ from worker_client import SECONDS, WorkerProcesses, serving, wait_until
 
 from retinaj import __version__
 from retinaj.errors import RetinaJError
+from retinaj.locking import locked
 from retinaj_bridge import worker
 from retinaj_bridge.client import NoWorkerError
-from retinaj_bridge.locking import locked
 from retinaj_bridge.private_folder import private_folder, read_private, write_private
 from retinaj_bridge.worker_file import NAME, WorkerFile, read_worker_file
 

@@ -24,6 +24,7 @@ from retinaj.cli.predict import predict
 from retinaj.cli.publish import publish
 from retinaj.cli.split import split
 from retinaj.cli.train import train
+from retinaj.cli.tune import tune
 from retinaj.interruption import handle_interruptions
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 app.command(context_settings={"obj": _starting_point})(with_plain_errors(train))
 for _command in (
+    tune,
     check,
     describe,
     split,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 from pydantic.fields import FieldInfo
 
+from retinaj.errors import RetinaJError
 from retinaj.training.option import Option
 from retinaj.training.presets import PRESETS
 from retinaj.training.settings import TrainingSettings
@@ -22,17 +23,21 @@ _PARAMETER = "given"
 _MOST_CHOICES_IN_A_COLUMN = 6
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+def with_settings(command: Callable[..., None], without: Collection[str] = ()) -> Callable[..., None]:
     """A command with an option for each setting in the place of its parameter `given`, which gets those that were given.
 
     None of them has a default of its own: what is not given is for a preset, a starting point or an interrupted run to say.
+
+    Args:
+        command: the function.
+        without: settings that it has no option for.
     """
     own = inspect.signature(command)
     types = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
     for parameter in own.parameters.values():
         if parameter.name == _PARAMETER:
-            parameters.extend(_parameters())
+            parameters.extend(each for each in _parameters() if each.name not in without)
         else:
             parameters.append(parameter.replace(annotation=types[parameter.name]))
     names = [parameter.name for parameter in parameters if parameter.name not in own.parameters]
@@ -45,6 +50,23 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     run.__dict__["__signature__"] = own.replace(parameters=parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def checked_settings(values: Mapping[str, Any]) -> TrainingSettings:
+    """Settings from options, or the one option that cannot be.
+
+    Raises:
+        RetinaJError: naming the option, its value and what was expected.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return TrainingSettings(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        reason = first["msg"].removeprefix("Value error, ")
+        raise RetinaJError(f"--{option} is {first['input']!r}: {reason}.") from error
 
 
 def _parameters() -> Iterator[inspect.Parameter]:

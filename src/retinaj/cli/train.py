@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,7 @@ from retinaj.augmentation.strengths import list_strengths, parse_strengths
 from retinaj.cli.annotation_options import Classes, ClassFrom, Columns, Format, reading
 from retinaj.cli.common import Annotations, Images, Names, Validation, console, say, validation_choice
 from retinaj.cli.plane_options import Axes, Channels, Series, Slices, change_planes, given_planes
-from retinaj.cli.setting_options import NONE_GIVEN, GivenSettings, with_settings
-from retinaj.errors import RetinaJError
-from retinaj.training.settings import TrainingSettings
+from retinaj.cli.setting_options import NONE_GIVEN, GivenSettings, checked_settings, with_settings
 
 Augment = Annotated[
     list[str] | None,
@@ -72,7 +70,7 @@ def train(
         chosen["augmentation"] = parse_strengths(
             augment, AugmentationConfig() if recorded is None else AugmentationConfig(**recorded)
         )
-    settings = _checked(TrainingSettings, base | chosen)
+    settings = checked_settings(base | chosen)
     planes = change_planes(settings.planes, given_planes(axes, series, channels, z))
     settings = settings.model_copy(update={"planes": planes})
 
@@ -91,20 +89,3 @@ def train(
         devices=devices,
         console=console,
     )
-
-
-def _checked(kind: Any, values: dict[str, Any]) -> Any:
-    """Settings from options, or the one option that cannot be.
-
-    Raises:
-        RetinaJError: naming the option, its value and what was expected.
-    """
-    from pydantic import ValidationError
-
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        option = str(first["loc"][0]).replace("_", "-")
-        reason = first["msg"].removeprefix("Value error, ")
-        raise RetinaJError(f"--{option} is {first['input']!r}: {reason}.") from error

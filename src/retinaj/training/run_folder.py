@@ -29,31 +29,47 @@ _SAMPLE_OBJECTS = 5
 _LARGEST_SAMPLE, _SAMPLE_SIDE = 4096 * 4096, 2048
 
 
-class Run(BaseModel):
-    """The plan of a run, written before its first step and kept to by --resume.
+class UsedImages(BaseModel):
+    """The images that training and validation use, to notice when they are other ones later.
 
     Attributes:
-        record: the model as planned, with all settings.
         training, validation: names of the images.
         boxes_sha256: of all boxes and labels, to notice annotations that were changed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    record: ModelRecord
     training: tuple[str, ...]
     validation: tuple[str, ...]
     boxes_sha256: str
 
     @classmethod
-    def of(cls, record: ModelRecord, training: Dataset, validation: Dataset) -> Run:
-        """The plan to train `record` on these images."""
-        return cls(
-            record=record,
+    def of_sets(cls, training: Dataset, validation: Dataset) -> UsedImages:
+        """What these two sets have."""
+        return UsedImages(
             training=tuple(sample.name for sample in training.samples),
             validation=tuple(sample.name for sample in validation.samples),
             boxes_sha256=_digest((*training.samples, *validation.samples)),
         )
+
+    def used(self) -> UsedImages:
+        """The images alone, without what else is known of their use."""
+        return UsedImages(training=self.training, validation=self.validation, boxes_sha256=self.boxes_sha256)
+
+
+class Run(UsedImages):
+    """The plan of a run, written before its first step and kept to by --resume.
+
+    Attributes:
+        record: the model as planned, with all settings.
+    """
+
+    record: ModelRecord
+
+    @classmethod
+    def of(cls, record: ModelRecord, training: Dataset, validation: Dataset) -> Run:
+        """The plan to train `record` on these images."""
+        return cls(record=record, **UsedImages.of_sets(training, validation).model_dump())
 
 
 def _digest(samples: tuple[Sample, ...]) -> str:
@@ -93,13 +109,13 @@ def images_of_run(folder: Path) -> set[str]:
     return {*run.training, *run.validation}
 
 
-def require_same_images(run: Run, training: Dataset, validation: Dataset, folder: Path) -> None:
+def require_same_images(run: UsedImages, training: Dataset, validation: Dataset, folder: Path) -> None:
     """Refuse to resume on other images or annotations than the run began with.
 
     Raises:
         RetinaJError: naming an image that came or went.
     """
-    given = Run.of(run.record, training, validation)
+    given = UsedImages.of_sets(training, validation)
     for kind, before, now in (
         ("training", run.training, given.training),
         ("validation", run.validation, given.validation),

@@ -180,3 +180,20 @@ class TrainingSettings(BaseModel):
     def batch_norm_frozen(self) -> bool:
         """Whether BatchNorm of the backbone stays as it is, decided: small batches would spoil pretrained statistics."""
         return self.imagenet_weights if self.freeze_batch_norm is None else self.freeze_batch_norm
+
+
+def difference_in_words(before: TrainingSettings, now: TrainingSettings) -> str:
+    """The first setting in which two differ, after "began with".
+
+    >>> difference_in_words(TrainingSettings(), TrainingSettings(learning_rate=0.01))
+    'learning-rate 0.001, now it is 0.01'
+    """
+    one, other = (_flat(settings.model_dump()) for settings in (before, now))
+    name = next(name for name in one if one[name] != other[name])
+    return f"{name.replace('_', '-')} {one[name]!r}, now it is {other[name]!r}"
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """The strengths of augmentation among the other settings, named as the command line groups them."""
+    strengths = settings.pop("augmentation")
+    return settings | {f"augment {name}": value for name, value in strengths.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -23,10 +22,10 @@ from retinaj.training.presets import preset_line, with_preset
 from retinaj.training.replicas import Replicas, find_replicas, join_machines
 from retinaj.training.run_folder import Run, add_to_log, has_sample, load_run, require_same_images, save_run, save_sample
 from retinaj.training.sets import load_sets
-from retinaj.training.settings import TrainingSettings
+from retinaj.training.settings import TrainingSettings, difference_in_words
 from retinaj.training.start import StartingPoint, require_same_start
 from retinaj.training.state import STATE_FILE
-from retinaj.training.trainer import Trainer
+from retinaj.training.trainer import AfterEpoch, Trainer
 
 
 def train(
@@ -42,6 +41,7 @@ def train(
     resume: bool = False,
     devices: int | None = None,
     console: Console | None = None,
+    after_epoch: AfterEpoch | None = None,
 ) -> ModelRecord:
     """Train a RetinaNet on annotated images.
 
@@ -62,6 +62,8 @@ def train(
             variable TF_CONFIG names them: each is to be given the same images and annotations; the settings and `output` of
             the first hold, and only it writes.
         console: where progress is shown; default: standard error.
+        after_epoch: called with the row of each epoch, after it was validated and saved, and with the number of epochs that
+            there will be (on the first machine). What it raises ends the run, which can be resumed after that epoch.
 
     Returns:
         The record of the best model, which lies in `output` (of the first machine).
@@ -132,7 +134,7 @@ def train(
                 console,
                 f"Keeping a copy of {sample.image_path.name} in the model, for its test and cover when it is packaged.",
             )
-        return Trainer(output, run, network, training_set, validation_set, console, replicas).run()
+        return Trainer(output, run, network, training_set, validation_set, console, replicas, after_epoch).run()
 
 
 def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettings:
@@ -148,18 +150,9 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
     given = given.model_copy(update=decided)
     if given == stored:
         return stored
-    before, now = (_flat(settings.model_dump()) for settings in (stored, given))
-    name = next(name for name in before if before[name] != now[name])
     raise RetinaJError(
-        f"The run began with {name.replace('_', '-')} {before[name]!r}, now it is {now[name]!r}. Resume without that "
-        "option, or train into a new folder."
+        f"The run began with {difference_in_words(stored, given)}. Resume without that option, or train into a new folder."
     )
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """The strengths of augmentation among the other settings, named as the command line groups them."""
-    strengths = settings.pop("augmentation")
-    return settings | {f"augment {name}": value for name, value in strengths.items()}
 
 
 def _tell(kind: str, lines: Sequence[str], console: Console) -> None:

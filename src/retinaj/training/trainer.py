@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,6 +39,7 @@ from retinaj.training.updates import Updates
 from retinaj.training.validation import Validator
 from retinaj.weights_file import network_arrays, write_arrays
 
+AfterEpoch = Callable[[EpochRow, int], None]
 LAST_WEIGHTS_FILE = "last.weights.h5"
 _MEASURED_STEPS = 4  # the first compiles
 
@@ -54,6 +55,8 @@ class Trainer:
         training, validation: the images.
         console: where progress is shown.
         replicas: the devices to train on; of several machines, only the first reads and writes `output`.
+        after_epoch: called with the row of each epoch, after it was saved, and how many there will be; see
+            `retinaj.training.train.train`.
     """
 
     def __init__(
@@ -65,8 +68,10 @@ class Trainer:
         validation: Dataset,
         console: Console,
         replicas: Replicas,
+        after_epoch: AfterEpoch | None = None,
     ) -> None:
         record = run.record
+        self._after_epoch = after_epoch
         self._output, self._record, self._network, self._console = output, record, network, console
         self._folder = output / TRAINING_FOLDER
         self._settings = record.training.settings
@@ -258,6 +263,8 @@ class Trainer:
         left = seconds / epoch * (screen.epochs - epoch)
         self._log.info("%s best=%s", row, best)
         screen.epoch(row, best, left)
+        if self._after_epoch is not None:
+            self._after_epoch(row, screen.epochs)
 
     def _save(self, progress: Progress, best: bool, row: EpochRow, history: History | None) -> None:
         if history is None:  # the first machine does

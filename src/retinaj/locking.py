@@ -1,4 +1,4 @@
-"""A lock between processes of one user."""
+"""A lock between processes."""
 
 from __future__ import annotations
 
