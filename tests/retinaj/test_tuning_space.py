@@ -23,8 +23,15 @@ from retinaj.training.settings import TrainingSettings
 from retinaj.tuning.space import SPACE, Choices, Numbers, searched, with_values
 from retinaj.tuning.train_command import train_command
 
+
+
+def decided(settings: TrainingSettings) -> TrainingSettings:
+    """With what a study takes from its images."""
+    return settings.model_copy(update={"pyramid_width": settings.pyramid_width or 64})
+
+
 BASES = [
-    with_preset(TrainingSettings(preset=name, imagenet_weights=imagenet), gpu=False)[0]
+    decided(with_preset(TrainingSettings(preset=name, imagenet_weights=imagenet), gpu=False)[0])
     for name in PRESETS
     for imagenet in (False, True)
 ]
@@ -49,7 +56,7 @@ def test_every_corner_of_the_space_is_valid_and_the_defaults_lie_within(base: Tr
 
 
 def test_the_space_is_what_the_laptop_needs() -> None:
-    ranges = {each.name: each.range(TrainingSettings()) for each in SPACE}
+    ranges = {each.name: each.range(decided(TrainingSettings())) for each in SPACE}
     assert ranges["batch_size"] == Choices((2, 4, 8))
     assert ranges["pyramid_width"] == Choices((32, 48, 64, 96))
     assert ranges["class_loss"] == Choices(("focal", "quality"))

@@ -1,7 +1,7 @@
 """What a study searches: the few settings that matter, each with its range and the reason for it.
 
 A parameter is one entry of `SPACE`: Optuna, the terminal, the page and the printed command all take it from there. Ranges of
-settings that presets decide are relative to the preset's value, so that one table serves a laptop and a GPU.
+settings that presets or images decide are relative to that value, so that one table serves a laptop and a GPU.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Parameter:
         name: of the field of `TrainingSettings`, or of `AugmentationConfig` where `strength`.
         strength: whether it is a strength of augmentation.
         reason: why it is searched and why in this range, for people.
-        factors: of the value that the preset gives: the bounds, or the choices where `whole`.
+        factors: of the value that the preset or the images give: the bounds, or the choices where `whole`.
         bounds: of a parameter that does not depend on the preset.
         whole: the choices are whole multiples of this.
         logarithmic: see `Numbers`.

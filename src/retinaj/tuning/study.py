@@ -126,7 +126,9 @@ def _begin(output: Path, data: Data, asked: TrainingSettings, trials: int, conso
     for line in leakage_lines(*([each.image_path for each in part.samples] for part in (training, kept))):
         tell(console, line)
     name = output.resolve().name
-    plan_model(name, training, kept, settings, lambda line: tell(console, line))
+    planned = plan_model(name, training, kept, settings, lambda line: tell(console, line))
+    # What the images decide is the same for all trials, and what they are compared with.
+    settings = settings.model_copy(update={"pyramid_width": planned.network.pyramid_width})
     if not any(len(sample.boxes) for sample in kept.samples):
         raise RetinaJError("The validation images have no objects, so that trials cannot be compared. Choose others.")
     plan = StudyPlan(
