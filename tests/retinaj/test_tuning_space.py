@@ -24,7 +24,6 @@ from retinaj.tuning.space import SPACE, Choices, Numbers, searched, with_values
 from retinaj.tuning.train_command import train_command
 
 
-
 def decided(settings: TrainingSettings) -> TrainingSettings:
     """With what a study takes from its images."""
     return settings.model_copy(update={"pyramid_width": settings.pyramid_width or 64})
