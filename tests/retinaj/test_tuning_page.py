@@ -17,7 +17,7 @@ from retinaj.tuning.plan import StudyPlan
 from retinaj.tuning.results import CurvePoint, State, StudyResults, TrialNotes, TrialResult
 from retinaj.tuning.space import SPACE, Value
 
-SETTINGS = TrainingSettings(preset="laptop", minutes=10)
+SETTINGS = TrainingSettings(preset="laptop", minutes=10, pyramid_width=64)
 DEFAULTS: dict[str, Value] = {each.name: each.default(SETTINGS) for each in SPACE}
 COMMAND = "retinaj train 'my <images>' annotations --output MODEL --batch-size 8"
 
