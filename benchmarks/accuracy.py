@@ -66,8 +66,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="[0 1 2]")
     parser.add_argument("--peer-python", type=Path, help="a Python that has ultralytics: trains the peer, too")
     parser.add_argument("--peer-minutes", type=float, help="how long the peer trains [as long as ours]")
-    ours, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    chosen, options = parser.parse_args(ours.split()), options.split()
+    words = sys.argv[1:]
+    ours = words.index("--") if "--" in words else len(words)
+    chosen, options = parser.parse_args(words[:ours]), words[ours + 1 :]
     data = DataSet(chosen.data)
     folders = [chosen.output / f"{data.name}-{seed}" for seed in chosen.seeds]
     for seed, folder in zip(chosen.seeds, folders, strict=True):
@@ -80,12 +81,14 @@ def main() -> None:
     print("| trained | seeds | epochs | minutes | AP@.5:.95 (95 %) | AP@.5 (95 %) | each seed | per class |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |")
     command = " ".join(["`retinaj train`", *([f"`{' '.join(options)}`"] if options else [])])
-    print(row(command, runs, test))
+    drawn = draws(runs, test)
+    print(row(command, runs, test, drawn))
     if chosen.peer_python:
         minutes = chosen.peer_minutes or max(run.minutes for run in runs)
         peers = [peer_run(data, test, seed, chosen, minutes) for seed in chosen.seeds]
-        print(row("YOLOv8n", peers, test))
-        print(f"\nRetinaJ ahead by {difference(runs, peers, test)}")
+        peers_drawn = draws(peers, test)
+        print(row("YOLOv8n", peers, test, peers_drawn))
+        print(f"\nRetinaJ ahead by {difference(drawn, peers_drawn)}")
 
 
 def train(data: DataSet, folder: Path, seed: int, options: Sequence[str]) -> None:
@@ -137,11 +140,10 @@ def peer_run(data: DataSet, test: Dataset, seed: int, chosen: argparse.Namespace
     return Run(answer["minutes"], answer["epochs"], predictions)
 
 
-def row(name: str, runs: Sequence[Run], test: Dataset) -> str:
-    """One line of the table."""
+def row(name: str, runs: Sequence[Run], test: Dataset, drawn: NDArray[np.float64]) -> str:
+    """One line of the table; `drawn` is what `draws` gives of the same runs."""
     truth = [sample.boxes for sample in test.samples]
     results = [evaluate_boxes(truth, run.predictions, max_detections=ALL) for run in runs]
-    drawn = draws(runs, test)
     cells = [
         name,
         str(len(runs)),
@@ -172,9 +174,9 @@ def scores(truth: Sequence[Boxes], predictions: Sequence[Boxes], index: NDArray[
     return curves.average(AP) or 0.0, curves.average(AP50) or 0.0
 
 
-def difference(ours: Sequence[Run], theirs: Sequence[Run], test: Dataset) -> str:
+def difference(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> str:
     """How far ours are ahead, with the interval over the same draws."""
-    ahead = draws(ours, test) - draws(theirs, test)
+    ahead = ours - theirs
     return ", ".join(
         f"{ahead[0, at]:+.3f} ({interval(ahead[1:, at], '{:+.3f}')}) {name}" for at, name in enumerate(("AP@.5:.95", "AP@.5"))
     )

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from retinaj.dataset import Dataset
 from retinaj.durations import duration
+from retinaj.notes import shortly
 from retinaj.training.history import EpochRow
 
 
@@ -55,3 +57,13 @@ class TrainingConsole:
 def tell(console: Console, line: str) -> None:
     """Tell the user one line, as it is."""
     console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def tell_notes(console: Console, *sets: Dataset) -> None:
+    """What reading these images and annotations left to say: all notes, then all warnings."""
+    for kind, lines in (
+        ("Note", [line for each in sets for line in each.notes]),
+        ("Warning", [line for each in sets for line in each.warnings]),
+    ):
+        for line in shortly(lines):
+            tell(console, f"{kind}: {line}")

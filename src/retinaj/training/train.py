@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,8 +10,7 @@ from retinaj.annotations import Reading
 from retinaj.errors import RetinaJError
 from retinaj.files import remove_unfinished, require_absent
 from retinaj.model_folder import TRAINING_FOLDER, ModelRecord
-from retinaj.notes import shortly
-from retinaj.training.console import tell
+from retinaj.training.console import tell, tell_notes
 from retinaj.training.following import follow
 from retinaj.training.initial_network import initial_network
 from retinaj.training.leakage_warning import leakage_lines
@@ -103,8 +101,7 @@ def train(
             reading=reading,
             planes=settings.planes,
         )
-        _tell("Note", (*training_set.notes, *validation_set.notes), console)
-        _tell("Warning", (*training_set.warnings, *validation_set.warnings), console)
+        tell_notes(console, training_set, validation_set)
         if run is not None:
             require_same_images(run, training_set, validation_set, output)
             for folder in (output, output / TRAINING_FOLDER):
@@ -153,8 +150,3 @@ def _stored_settings(run: Run, given: TrainingSettings | None) -> TrainingSettin
     raise RetinaJError(
         f"The run began with {difference_in_words(stored, given)}. Resume without that option, or train into a new folder."
     )
-
-
-def _tell(kind: str, lines: Sequence[str], console: Console) -> None:
-    for line in shortly(lines):
-        tell(console, f"{kind}: {line}")

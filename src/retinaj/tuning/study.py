@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +15,9 @@ from retinaj.dataset import Dataset
 from retinaj.errors import RetinaJError
 from retinaj.files import atomic_folder, require_absent
 from retinaj.locking import locked
-from retinaj.notes import shortly
 from retinaj.report.tuning import write_study_page
 from retinaj.training.cluster import this_cluster
-from retinaj.training.console import tell
+from retinaj.training.console import tell, tell_notes
 from retinaj.training.leakage_warning import leakage_lines
 from retinaj.training.plan import plan_model
 from retinaj.training.precision import best_precision, has_gpu
@@ -175,14 +173,8 @@ def _load(data: Data, settings: TrainingSettings, console: Console) -> tuple[Dat
         reading=data.reading,
         planes=settings.planes,
     )
-    _tell("Note", (*training.notes, *kept.notes), console)
-    _tell("Warning", (*training.warnings, *kept.warnings), console)
+    tell_notes(console, training, kept)
     return training, kept
-
-
-def _tell(kind: str, lines: Sequence[str], console: Console) -> None:
-    for line in shortly(lines):
-        tell(console, f"{kind}: {line}")
 
 
 def _run(output: Path, plan: StudyPlan, data: Data, database: StudyDatabase, console: Console) -> StudyResults:
